@@ -1,0 +1,1 @@
+"""Data repositories: opening, creating and reading them, without Jupyter and without tasks."""

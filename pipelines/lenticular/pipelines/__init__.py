@@ -1,0 +1,1 @@
+"""Science: the simulated survey, instruments, algorithms, PipelineTasks and QuantumGraphs."""

@@ -1,0 +1,1 @@
+"""Running and serving: services, execution engines, runs and the command line."""
