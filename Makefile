@@ -1,0 +1,52 @@
+# Two commands on a fresh clone: `make demo` opens JupyterLab on a demo repository, `make test` runs every check.
+# Needed before: python3 (3.11 or newer, to fetch the rest), git, make. Everything else lands in .tools, .venv and .demo.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The pinned uv of this project unless the machine has its own.
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+DEMO ?= .demo
+
+.PHONY: demo test setup check unit browser bench lock clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   build the demo repository (first time: a few minutes) and open JupyterLab on it"
+	@echo "make test   run every check and test"
+	@echo "make check  only formatting, lint, types and layers"
+	@echo "make clean  take away what the above have made"
+
+demo: $(VENV)/.ready
+	@exec $(BIN)/lenticular demo --folder $(DEMO) $(ARGS)
+
+test: setup check unit browser
+
+setup: $(VENV)/.ready
+	@bash .ci/install-browser
+
+check: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy butler pipelines platform widgets tests
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.ready
+	$(BIN)/python -m pytest tests --ignore=tests/browser $(ARGS)
+
+# A run of its own: Playwright's event loop and pytest-jupyter's cannot share a process.
+browser: $(VENV)/.ready
+	$(BIN)/python -m pytest tests/browser $(ARGS)
+
+lock: .tools/bin/uv
+	$(UV) pip compile --quiet --universal --python-version 3.13 --all-extras --group dev --generate-hashes --no-header -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .tools .pytest_tmp .mypy_cache .ruff_cache $(DEMO)
+
+.tools/bin/uv:
+	@echo "lenticular: fetching uv"
+	@bash .ci/install-uv
+
+$(VENV)/.ready: requirements.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
+	@bash .ci/install-environment "$(UV)" $(VENV)
+	@touch $@

@@ -1,0 +1,352 @@
+"""Opening a data repository: quickly, for reading, and with errors that help."""
+
+from __future__ import annotations
+
+import threading
+from html import escape
+from typing import TYPE_CHECKING, Any, Self
+
+from lenticular.butler import browse, index
+from lenticular.butler.configuration import RepositoryConfiguration, read_configuration
+from lenticular.butler.database import analyze, open_engine
+from lenticular.butler.errors import ReadOnlyRepositoryError
+from lenticular.butler.schema import Tables, check_schema, registry_tables
+from lenticular.butler.store import Location, probe_store
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
+    import sqlalchemy
+    from lsst.daf.butler import Butler
+
+    from lenticular.butler.browse import CollectionInfo, CollectionKind, DatasetTypeInfo
+
+__all__ = ["Repository"]
+
+
+class Repository:
+    """A data repository of the Butler kind.
+
+    Made by `Repository.open`. Its own answers come from the registry's
+    database directly; whatever else upstream's `~lsst.daf.butler.Butler` can
+    do is at hand through `butler`, which is made when it is first asked for.
+
+    Parameters
+    ----------
+    configuration
+        What its ``butler.yaml`` says.
+    engine
+        Engine for the registry's database.
+    label
+        Label under which it was found, if any.
+    writeable
+        Whether it may be changed.
+    timeout
+        Seconds after which a database or store counts as unreachable.
+    """
+
+    configuration: RepositoryConfiguration
+    """What its ``butler.yaml`` says."""
+
+    engine: sqlalchemy.Engine
+    """Engine for the registry's database; its sessions only read unless the
+    repository was opened for writing."""
+
+    label: str | None
+    """Label under which it was found, if any."""
+
+    writeable: bool
+    """Whether it may be changed."""
+
+    def __init__(
+        self,
+        configuration: RepositoryConfiguration,
+        engine: sqlalchemy.Engine,
+        *,
+        label: str | None = None,
+        writeable: bool = False,
+        timeout: float = 5.0,
+    ) -> None:
+        self.configuration = configuration
+        self.engine = engine
+        self.label = label
+        self.writeable = writeable
+        self._timeout = timeout
+        self._tables: Tables = registry_tables(configuration.namespace)
+        self._butler: Butler | None = None
+        self._butler_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, target: str | os.PathLike[str], *, writeable: bool = False, timeout: float = 5.0) -> Self:
+        """Open a repository.
+
+        Parameters
+        ----------
+        target
+            A label of the repository index, a folder, or the URI (file, s3,
+            http) of a repository or of its configuration file.
+        writeable
+            Whether to allow changes. Reading is the default, and what a
+            person at a browser nearly always wants.
+        timeout
+            Seconds after which a database or store counts as unreachable.
+
+        Raises
+        ------
+        RepositoryNotFoundError
+            Raised if there is no repository of this name or at this place.
+        ConfigurationError
+            Raised if its configuration cannot be used.
+        DatabaseUnreachableError
+            Raised if its database does not answer in time, or refuses us.
+        StoreUnreachableError
+            Raised if the store with its configuration does not answer in time.
+        SchemaVersionError
+            Raised if its registry is of a version unknown here.
+        ReadOnlyRepositoryError
+            Raised if it is to be written and may not be.
+        """
+        uri, label = index.resolve(target, timeout=timeout)
+        configuration = read_configuration(Location.parse(uri), timeout=timeout)
+        engine = open_engine(configuration.database_url, writeable=writeable, timeout=timeout)
+        repository = cls(configuration, engine, label=label, writeable=writeable, timeout=timeout)
+        check_schema(engine, repository._tables, where=repository.name)
+        return repository
+
+    @property
+    def uri(self) -> str:
+        """Address of the repository, fit to be shown."""
+        return str(self.configuration.root)
+
+    @property
+    def name(self) -> str:
+        """Label if it has one, else its address."""
+        return self.label or self.uri
+
+    @property
+    def butler(self) -> Butler:
+        """Upstream's Butler on this repository.
+
+        Raises
+        ------
+        StoreUnreachableError
+            Raised, once, if a datastore does not answer in time: upstream
+            would try for 90 seconds at every dataset.
+        """
+        with self._butler_lock:
+            if self._butler is None:
+                for datastore in self.configuration.datastores:
+                    probe_store(datastore, timeout=self._timeout)
+                from lsst.daf.butler import Butler
+
+                self._butler = Butler.from_config(
+                    self.configuration.location.path
+                    if self.configuration.location.is_local
+                    else self._configuration_uri(),
+                    writeable=self.writeable,
+                )
+            return self._butler
+
+    def _configuration_uri(self) -> str:
+        location = self.configuration.location
+        profile = f"{location.profile}@" if location.profile else ""
+        return f"{location.scheme}://{profile}{location.container}/{location.path.lstrip('/')}"
+
+    def collections(
+        self, patterns: str | Iterable[str] = "*", *, kinds: Iterable[CollectionKind] | None = None
+    ) -> tuple[CollectionInfo, ...]:
+        """Return the collections whose names match.
+
+        Parameters
+        ----------
+        patterns
+            A glob, or several.
+        kinds
+            Kinds of collection wanted; all by default.
+
+        Returns
+        -------
+        tuple
+            In alphabetical order. A chain's dataset types are those of its
+            members.
+        """
+        known = browse.list_collections(self.engine, self._tables, where=self.name)
+        wanted = None if kinds is None else set(kinds)
+        chosen = (known[name] for name in browse.match(known, patterns))
+        return tuple(info for info in chosen if wanted is None or info.kind in wanted)
+
+    def collection(self, name: str) -> CollectionInfo:
+        """Return one collection.
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is none of this name; the hint has those nearest.
+        """
+        known = browse.list_collections(self.engine, self._tables, where=self.name)
+        if name not in known:
+            raise browse.not_found("collection", name, known, where=self.name)
+        return known[name]
+
+    def search_order(self, name: str) -> tuple[str, ...]:
+        """Return the collections that a search of this one visits, in order."""
+        known = browse.list_collections(self.engine, self._tables, where=self.name)
+        if name not in known:
+            raise browse.not_found("collection", name, known, where=self.name)
+        return browse.flatten(name, known)
+
+    def dataset_types(self, patterns: str | Iterable[str] = "*") -> tuple[DatasetTypeInfo, ...]:
+        """Return the dataset types whose names match one of some globs."""
+        known = browse.list_dataset_types(self.engine, self._tables, where=self.name)
+        return tuple(known[name] for name in browse.match(known, patterns))
+
+    def counts(self, runs: str | Iterable[str]) -> Mapping[str, Mapping[str, int]]:
+        """Count the datasets of some runs by dataset type, exactly."""
+        names = [runs] if isinstance(runs, str) else list(runs)
+        return browse.count_datasets(self.engine, self._tables, names, where=self.name)
+
+    def dimension_records(
+        self,
+        element: str,
+        *,
+        where: str = "",
+        order_by: Iterable[str] = (),
+        limit: int | None = 1000,
+        **data_id: object,
+    ) -> pa.Table:
+        """Return the records of a dimension as columns.
+
+        Parameters
+        ----------
+        element
+            Dimension, such as ``visit`` or ``detector``.
+        where
+            Butler expression that restricts them.
+        order_by
+            Dimensions or fields to sort by; ``-`` before a name reverses.
+        limit
+            Rows to return at most; `None` for all.
+        **data_id
+            Dimension values that restrict them.
+
+        Returns
+        -------
+        pyarrow.Table
+            One row a record; times in nanoseconds TAI, regions left out.
+        """
+        from lenticular.butler import upstream
+
+        return upstream.dimension_record_table(
+            self.butler, element, where=where, order_by=tuple(order_by), limit=limit, data_id=data_id
+        )
+
+    def datasets(
+        self,
+        dataset_type: str,
+        collections: str | Iterable[str],
+        *,
+        where: str = "",
+        order_by: Iterable[str] = (),
+        limit: int | None = 1000,
+        find_first: bool = True,
+    ) -> pa.Table:
+        """Return datasets as columns.
+
+        Parameters
+        ----------
+        dataset_type
+            Name of the dataset type.
+        collections
+            Collections to search, in order.
+        where
+            Butler expression that restricts them.
+        order_by
+            Dimensions or fields to sort by; ``-`` before a name reverses.
+        limit
+            Rows to return at most; `None` for all.
+        find_first
+            Whether to return, for a data ID, only what comes first.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``dataset_id`` (string), ``run``, and one column for each dimension.
+
+        Raises
+        ------
+        NotFoundError
+            Raised if a collection or the dataset type does not exist.
+        """
+        from lenticular.butler import upstream
+
+        names = [collections] if isinstance(collections, str) else list(collections)
+        known = browse.list_dataset_types(self.engine, self._tables, where=self.name)
+        if dataset_type not in known:
+            raise browse.not_found("dataset type", dataset_type, known, where=self.name)
+        for name in names:
+            self.collection(name)
+        return upstream.dataset_table(
+            self.butler,
+            dataset_type,
+            names,
+            where=where,
+            order_by=tuple(order_by),
+            limit=limit,
+            find_first=find_first,
+        )
+
+    def analyze(self) -> None:
+        """Bring the database's statistics up to date, as is due after an ingest.
+
+        Raises
+        ------
+        ReadOnlyRepositoryError
+            Raised if the repository was opened for reading.
+        """
+        self.require_writeable("update its statistics")
+        analyze(self.engine, where=self.name, namespace=self.configuration.namespace)
+
+    def require_writeable(self, what: str) -> None:
+        """Raise unless the repository was opened for writing.
+
+        Parameters
+        ----------
+        what
+            What is to be done, as it follows "cannot".
+        """
+        if not self.writeable:
+            raise ReadOnlyRepositoryError(
+                f"A repository opened for reading cannot {what}",
+                where=self.name,
+                hint="Open it with `Repository.open(..., writeable=True)`.",
+            )
+
+    def close(self) -> None:
+        """Give back the connections to the database and upstream's Butler."""
+        with self._butler_lock:
+            if self._butler is not None:
+                self._butler.close()
+                self._butler = None
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        mode = "writeable" if self.writeable else "read-only"
+        return f"<Repository {self.name}, {mode}, registry {self.configuration.shown_database}>"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, Any]] = [
+            ("address", self.uri),
+            ("registry", self.configuration.shown_database),
+            ("datastores", ", ".join(map(str, self.configuration.datastores))),
+            ("access", "read and write" if self.writeable else "read only"),
+        ]
+        body = "".join(f"<tr><th>{key}</th><td>{escape(str(value))}</td></tr>" for key, value in rows)
+        return f"<table><caption>Repository {escape(self.name)}</caption>{body}</table>"
