@@ -1,0 +1,57 @@
+"""`lenticular demo`: a reduced repository and JupyterLab, from nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("lenticular-demo"),
+    show_default=True,
+    help="Where to keep it; a second start takes seconds.",
+)
+@click.option(
+    "--size", default="demo", show_default=True, help="Size of the simulated survey: tiny, demo, workshop."
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the simulated survey.")
+@click.option("--workers", default=2, show_default=True, help="Processes that simulate and reduce.")
+@click.option("--port", type=int, help="Port for JupyterLab; 8888, or the next that is free, by default.")
+@click.option("--browser", is_flag=True, help="Open it in the browser.")
+@click.option("--no-lab", is_flag=True, help="Build the repository and stop.")
+@click.option("--rebuild", is_flag=True, help="Take away what is there and begin anew (keeps notebooks).")
+def demo(
+    *,
+    folder: Path,
+    size: str,
+    seed: int,
+    workers: int,
+    port: int | None,
+    browser: bool,
+    no_lab: bool,
+    rebuild: bool,
+) -> None:
+    """Build a demo repository in S3 (moto), reduce it, and open JupyterLab on it.
+
+    Needs no account and no network. ctrl-C stops everything it started.
+    """
+    from lenticular.platform.demo.session import DemoOptions, run_demo
+    from lenticular.platform.progress import Console
+
+    options = DemoOptions(
+        folder=folder.absolute(),
+        size=size,
+        seed=seed,
+        workers=workers,
+        port=port,
+        browser=browser,
+        lab=not no_lab,
+        rebuild=rebuild,
+    )
+    run_demo(options, Console())

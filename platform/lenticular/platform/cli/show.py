@@ -1,0 +1,158 @@
+"""`lenticular show`: what repositories hold, and what became of runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lenticular.platform.cli.output import as_json, json_option, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["show"]
+
+
+@click.group()
+def show() -> None:
+    """Show repositories, what they hold, and runs."""
+
+
+def _print(rows: Sequence[Mapping[str, object]], *, json: bool, empty: str) -> None:
+    if json:
+        as_json(rows)
+    else:
+        print_table(rows, empty=empty)
+
+
+@show.command()
+@json_option
+def repositories(*, as_json_: bool) -> None:
+    """List the repositories that have a label here."""
+    from lenticular.butler import labels, redact
+
+    rows = [{"label": label, "address": redact(uri)} for label, uri in sorted(labels().items())]
+    _print(rows, json=as_json_, empty="No repository has a label; set DAF_BUTLER_REPOSITORY_INDEX.")
+
+
+@show.command()
+@click.argument("repository")
+@click.argument("patterns", nargs=-1)
+@json_option
+def collections(repository: str, patterns: tuple[str, ...], *, as_json_: bool) -> None:
+    """List the collections of REPOSITORY (all, or those that PATTERNS match)."""
+    from lenticular.butler import Repository
+
+    with Repository.open(repository) as opened:
+        rows = [
+            {
+                "collection": info.name,
+                "kind": info.kind.value,
+                "holds": info.dataset_types if as_json_ else f"{len(info.dataset_types)} dataset types",
+                "searches": info.children,
+            }
+            for info in opened.collections(patterns or "*")
+        ]
+    _print(rows, json=as_json_, empty="No collection matches.")
+
+
+@show.command()
+@click.argument("repository")
+@click.argument("patterns", nargs=-1)
+@json_option
+def dataset_types(repository: str, patterns: tuple[str, ...], *, as_json_: bool) -> None:
+    """List the dataset types of REPOSITORY (all, or those that PATTERNS match)."""
+    from lenticular.butler import Repository
+
+    with Repository.open(repository) as opened:
+        rows = [
+            {"dataset type": info.name, "storage class": info.storage_class, "dimensions": info.dimensions}
+            for info in opened.dataset_types(patterns or "*")
+        ]
+    _print(rows, json=as_json_, empty="No dataset type matches.")
+
+
+@show.command()
+@click.argument("repository")
+@click.argument("dataset_type")
+@click.argument("collections", nargs=-1, required=True)
+@click.option("-d", "--where", default="", help="Butler expression that restricts them.")
+@click.option("--order-by", multiple=True, help="Dimension or field to sort by; a minus before it reverses.")
+@click.option("--limit", default=20, show_default=True, help="Rows to print at most.")
+@json_option
+def datasets(
+    repository: str,
+    dataset_type: str,
+    collections: tuple[str, ...],
+    *,
+    where: str,
+    order_by: tuple[str, ...],
+    limit: int,
+    as_json_: bool,
+) -> None:
+    """List datasets of DATASET_TYPE in COLLECTIONS of REPOSITORY."""
+    from lenticular.butler import Repository
+
+    with Repository.open(repository) as opened:
+        table = opened.datasets(dataset_type, collections, where=where, order_by=order_by, limit=limit)
+    _print(table.to_pylist(), json=as_json_, empty="No dataset matches.")
+    if not as_json_ and table.num_rows == limit:
+        click.echo(f"There may be more; these are the first {limit} (--limit).", err=True)
+
+
+@show.command()
+@click.argument("repository")
+@click.argument("element")
+@click.option("-d", "--where", default="", help="Butler expression that restricts them.")
+@click.option("--order-by", multiple=True, help="Dimension or field to sort by; a minus before it reverses.")
+@click.option("--limit", default=20, show_default=True, help="Rows to print at most.")
+@json_option
+def records(
+    repository: str, element: str, *, where: str, order_by: tuple[str, ...], limit: int, as_json_: bool
+) -> None:
+    """List the records of dimension ELEMENT (visit, detector, ...) of REPOSITORY."""
+    from lenticular.butler import Repository
+
+    with Repository.open(repository) as opened:
+        rows = opened.dimension_records(element, where=where, order_by=order_by, limit=limit).to_pylist()
+    used = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+    _print([{name: row[name] for name in used} for row in rows], json=as_json_, empty="No record matches.")
+
+
+@show.command()
+@json_option
+def runs(*, as_json_: bool) -> None:
+    """List the runs recorded for you, the newest first."""
+    from lenticular.platform.runs import RunStore
+
+    rows = [
+        {
+            "run": record.id,
+            "repository": record.repository,
+            "output": record.output_run,
+            "created": record.created,
+        }
+        for record in sorted(RunStore().list(), key=lambda record: str(record.created), reverse=True)
+    ]
+    _print(rows, json=as_json_, empty="No run is recorded yet.")
+
+
+@show.command()
+@click.argument("run_id")
+@click.option("--log", "quantum", help="Print the log of this quantum instead.")
+@json_option
+def run(run_id: str, *, quantum: str | None, as_json_: bool) -> None:
+    """Show the state of run RUN_ID, task by task."""
+    from lenticular.platform.runs import RunStore
+
+    found = RunStore().get(run_id)
+    if quantum:
+        click.echo(found.log(quantum))
+        return
+    status = found.status()
+    click.echo(f"{found.record.output_run}: {status.state}", err=True)
+    rows = [{"task": task.label, **task.counts} for task in status.tasks]
+    _print(rows, json=as_json_, empty="Nothing has started yet.")
+    for failure in status.failures:
+        click.echo(f"{failure.task}: {failure.cause} ({failure.count} times)", err=True)

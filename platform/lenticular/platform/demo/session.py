@@ -1,0 +1,167 @@
+"""A demo from its beginning to its end: servers, repository, reduction, JupyterLab."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import signal
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lenticular.platform.demo.build import LABEL, build_repository, reduce_survey
+from lenticular.platform.demo.folder import DemoFolder
+from lenticular.platform.demo.lab import Lab, choose_port, copy_notebooks
+from lenticular.platform.demo.tutorials import tutorials_folder
+from lenticular.platform.runs import RUNS_VARIABLE, RunStore
+from lenticular.platform.services import ObjectStoreProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from lenticular.platform.progress import Console
+
+__all__ = ["DemoOptions", "run_demo"]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What a demo is to be like."""
+
+    folder: Path
+    """Where it is kept."""
+
+    size: str = "demo"
+    """Size of the simulated survey."""
+
+    seed: int = 1
+    """Seed of the simulated survey."""
+
+    workers: int = 2
+    """Processes that simulate and reduce."""
+
+    port: int | None = None
+    """Port for JupyterLab; any that is free by default."""
+
+    browser: bool = False
+    """Whether to open the visitor's browser."""
+
+    lab: bool = True
+    """Whether to start JupyterLab at all."""
+
+    rebuild: bool = False
+    """Whether to begin anew."""
+
+    @property
+    def recipe(self) -> str:
+        """What a finished demo was made from; another one is built anew."""
+        return f"{self.size} seed {self.seed}, lenticular {importlib.metadata.version('lenticular')}"
+
+
+def run_demo(options: DemoOptions, console: Console) -> None:
+    """Build a demo, or go on with one, and serve it until it is interrupted.
+
+    Everything that was started is stopped on the way out, in the reverse
+    order: JupyterLab with its kernels, runs that are still going, the object
+    store.
+
+    Parameters
+    ----------
+    options
+        What it is to be like.
+    console
+        Where to tell what is being done.
+
+    Raises
+    ------
+    ServiceError
+        Raised if a server does not start, the port that was asked for is in
+        use, the disk is full, or a demo runs in the folder already.
+    RunError
+        Raised if the reduction failed.
+    """
+    folder = DemoFolder(options.folder)
+    with _interruptible(), ExitStack() as stack:
+        stack.enter_context(folder.claimed())
+        # Asked for first: the visitor should not wait for minutes to hear it.
+        port = choose_port(options.port) if options.lab else 0
+        console.say(f"lenticular demo in {folder.path}")
+        _tidy(folder, options, console)
+        store = stack.enter_context(ObjectStoreProcess(folder.store, log=folder.logs / "object-store.log"))
+        environment = _environment(folder, store.environment())
+        os.environ.update(environment)
+        build_repository(folder, store, options.size, options.seed, options.workers, options.recipe, console)
+        stack.callback(_cancel_runs, folder)
+        reduce_survey(folder, options.workers, options.recipe, console)
+        copy_notebooks(tutorials_folder(), folder.notebooks)
+        if options.lab:
+            _serve(folder, port, environment, options, console)
+    if not options.lab:
+        console.say("The repository is ready; `lenticular demo` with the same folder opens it.")
+
+
+def _serve(
+    folder: DemoFolder, port: int, environment: Mapping[str, str], options: DemoOptions, console: Console
+) -> None:
+    lab = Lab(folder, port, environment, browser=options.browser)
+    try:
+        with console.step("Starting JupyterLab"):
+            lab.start()
+        folder.tell_address(lab.url)
+        console.say(f"\nOpen  {lab.url}\n\nctrl-C here stops it; the repository stays in {folder.path}.")
+        lab.wait()
+    finally:
+        lab.stop()
+
+
+def _tidy(folder: DemoFolder, options: DemoOptions, console: Console) -> None:
+    """Take away what an earlier demo left unfinished or made from something else."""
+    if options.rebuild or folder.outdated(options.recipe):
+        console.say("  Taking away the earlier demo (notebooks are kept)")
+        folder.clear()
+    if not folder.finished("reduced", options.recipe):
+        folder.require_space()
+    if folder.repository.exists() and not folder.finished("created", options.recipe):
+        console.say("  An earlier attempt stopped half-way; going on from its beginning")
+        shutil.rmtree(folder.repository)
+        shutil.rmtree(folder.store, ignore_errors=True)
+
+
+def _environment(folder: DemoFolder, store: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **store,
+        "DAF_BUTLER_REPOSITORY_INDEX": str(folder.index),
+        RUNS_VARIABLE: str(folder.runs),
+        "LENTICULAR_DEMO": LABEL,
+    }
+
+
+def _cancel_runs(folder: DemoFolder) -> None:
+    runs = RunStore(folder.runs)
+    for record in runs.list():
+        run = runs.get(record.id)
+        if run.status().state in {"building", "running"}:
+            run.cancel()
+            run.wait(timeout=20)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end us as ctrl-C does, so that servers are stopped."""
+
+    def interrupt(number: int, frame: object) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
