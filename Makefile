@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 # The pinned uv of this project unless the machine has its own.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 DEMO ?= .demo
+# Without bytecode each of the many processes of a run would compile its imports anew.
+export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test setup check unit browser bench lock clean help
+.PHONY: demo test setup check unit browser docs lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +38,9 @@ unit: $(VENV)/.ready
 # A run of its own: Playwright's event loop and pytest-jupyter's cannot share a process.
 browser: $(VENV)/.ready
 	$(BIN)/python -m pytest tests/browser $(ARGS)
+
+docs: $(VENV)/.ready
+	$(BIN)/python docs/build_cli.py > docs/cli.md
 
 lock: .tools/bin/uv
 	$(UV) pip compile --quiet --universal --python-version 3.13 --all-extras --group dev --generate-hashes --no-header -o requirements.lock pyproject.toml

@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytest_plugins = ["tests.fixtures_services"]
+
 # Nothing that a developer has set up may reach a test, or the other way round.
 _FOREIGN = ("AWS_", "S3_", "LSST_", "DAF_BUTLER_", "PG", "LENTICULAR_")
 

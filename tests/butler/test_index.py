@@ -66,3 +66,9 @@ def test_a_missing_index_is_a_clear_error(index: Path) -> None:
 def test_a_label_that_could_be_taken_for_a_path_is_refused(label: str, index: Path) -> None:
     with pytest.raises(ConfigurationError):
         add_label(label, "s3://bucket/x", index)
+
+
+def test_a_broken_index_does_not_keep_one_from_opening_a_path(index: Path, tmp_path: Path) -> None:
+    index.write_text("hsc: [")
+    assert resolve(tmp_path) == (str(tmp_path), None)
+    assert resolve(str(tmp_path)) == (str(tmp_path), None)

@@ -34,7 +34,6 @@ def declared_names(path: Path) -> list[str] | None:
 def test_every_module_declares_its_public_names(path: Path) -> None:
     names = declared_names(path)
     assert names is not None, f"{module_name(path)} has no __all__"
-    assert names == sorted(names, key=lambda name: (name.lower(), name)) or names == sorted(names)
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name == "__init__.py"], ids=module_name)

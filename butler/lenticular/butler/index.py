@@ -56,10 +56,12 @@ def resolve(target: str | os.PathLike[str], *, timeout: float = 5.0) -> tuple[st
         Raised for a word that is neither a label nor an existing folder.
     """
     text = os.fspath(target)
+    if isinstance(target, os.PathLike) or "/" in text or ":" in text:
+        return text, None  # not a label, so a broken index is no obstacle
     known = labels(timeout=timeout)
     if text in known:
         return known[text], text
-    if isinstance(target, os.PathLike) or "/" in text or ":" in text or Path(text).exists():
+    if Path(text).exists():
         return text, None
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.4)
     if near:

@@ -112,7 +112,11 @@ class Repository:
         configuration = read_configuration(Location.parse(uri), timeout=timeout)
         engine = open_engine(configuration.database_url, writeable=writeable, timeout=timeout)
         repository = cls(configuration, engine, label=label, writeable=writeable, timeout=timeout)
-        check_schema(engine, repository._tables, where=repository.name)
+        try:
+            check_schema(engine, repository._tables, where=repository.name)
+        except BaseException:
+            engine.dispose()
+            raise
         return repository
 
     @property

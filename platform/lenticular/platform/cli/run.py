@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from lsst.daf.butler import Butler
+
     from lenticular.pipelines.graph import GraphRequest
     from lenticular.platform.progress import Console
     from lenticular.platform.runs import Run
@@ -82,7 +84,7 @@ def run(
         _follow(launched, console)
 
 
-def _preview(butler: object, request: GraphRequest, console: Console) -> None:
+def _preview(butler: Butler, request: GraphRequest, console: Console) -> None:
     from lenticular.pipelines.graph import preview_graph
     from lenticular.platform.cli.output import print_table
 
@@ -92,10 +94,16 @@ def _preview(butler: object, request: GraphRequest, console: Console) -> None:
 
 
 def _follow(launched: Run, console: Console) -> None:
+    from lenticular.platform.runs import RunState
+
     with console.step("Executing") as advance:
-        status = launched.wait(on_change=lambda now: advance(now.state, now.done, now.total))
+        status = launched.wait(on_change=lambda now: advance(now.phase, now.succeeded, now.total))
     for failure in status.failures:
-        console.say(f"  {failure.task}: {failure.cause} ({failure.count} times; see {failure.log})")
+        console.say(
+            f"  {failure.count} x {failure.task}: {failure.error}: {failure.message} (see {failure.log})"
+        )
+    if status.error:
+        console.say(f"  {status.error}")
     click.echo(launched.record.output_run)
-    if status.state != "succeeded":
+    if status.state is not RunState.SUCCEEDED:
         raise click.exceptions.Exit(1)

@@ -131,9 +131,9 @@ def runs(*, as_json_: bool) -> None:
             "run": record.id,
             "repository": record.repository,
             "output": record.output_run,
-            "created": record.created,
+            "created": record.created.isoformat(timespec="seconds"),
         }
-        for record in sorted(RunStore().list(), key=lambda record: str(record.created), reverse=True)
+        for record in RunStore().list()
     ]
     _print(rows, json=as_json_, empty="No run is recorded yet.")
 
@@ -151,8 +151,17 @@ def run(run_id: str, *, quantum: str | None, as_json_: bool) -> None:
         click.echo(found.log(quantum))
         return
     status = found.status()
-    click.echo(f"{found.record.output_run}: {status.state}", err=True)
-    rows = [{"task": task.label, **task.counts} for task in status.tasks]
-    _print(rows, json=as_json_, empty="Nothing has started yet.")
-    for failure in status.failures:
-        click.echo(f"{failure.task}: {failure.cause} ({failure.count} times)", err=True)
+    states = ("waiting", "running", "succeeded", "failed", "blocked", "cancelled")
+    rows = [
+        {"task": task.label, **{state: getattr(task, state) for state in states}} for task in status.tasks
+    ]
+    if as_json_:
+        as_json([status.to_json()])
+        return
+    click.echo(f"{found.record.output_run}: {status.state} {status.phase}".rstrip(), err=True)
+    print_table(rows, empty="Nothing has started yet.")
+    for group in status.failures:
+        click.echo(
+            f"{group.count} x {group.task}: {group.error}: {group.message} (quantum {group.quantum})",
+            err=True,
+        )

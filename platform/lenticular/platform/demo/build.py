@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lenticular.butler import Repository, add_label, create_repository
 from lenticular.butler.errors import RunError
-from lenticular.platform.runs import RunStore, launch
+from lenticular.platform.runs import RunState, RunStore, launch
 
 if TYPE_CHECKING:
     from lenticular.platform.demo.folder import DemoFolder
@@ -55,21 +55,25 @@ def build_repository(
 
 
 def _populate(folder: DemoFolder, size: str, seed: int, workers: int, console: Console) -> None:
-    from lenticular.pipelines.cerro.exposures import simulate_survey
     from lenticular.pipelines.cerro.repository import populate
     from lenticular.pipelines.cerro.survey import SurveyPlan
     from lenticular.pipelines.cerro.truth import write_truth
 
     plan = SurveyPlan.make(size, seed=seed)
-    with console.step(f"Simulating {len(plan.exposures)} exposures of {size}") as advance:
-        simulate_survey(plan, folder.incoming, workers=workers, progress=advance)
-        write_truth(plan, folder.truth)
+    write_truth(plan, folder.truth)
     with (
         Repository.open(folder.repository, writeable=True) as repository,
-        console.step("Ingesting raws, building calibrations") as advance,
+        console.step(f"Simulating and ingesting {len(plan.exposures)} exposures") as advance,
     ):
-        populate(repository.butler, folder.incoming, plan, progress=advance)
-        repository.analyze()
+        populate(
+            repository.butler,
+            folder.incoming,
+            plan,
+            transfer="copy",
+            workers=workers,
+            progress=advance,
+            on_written=repository.analyze,
+        )
 
 
 def reduce_survey(folder: DemoFolder, workers: int, recipe: str, console: Console) -> None:
@@ -95,14 +99,14 @@ def reduce_survey(folder: DemoFolder, workers: int, recipe: str, console: Consol
     begun = [record for record in runs.list() if record.output_run == request.output_run]
     with console.step(f"Reducing the night with {workers} workers") as advance:
         if begun:
-            run = runs.get(begun[-1].id).restart()
+            run = runs.get(begun[0].id).restart()
         else:
             run = launch(str(folder.repository), request, workers=workers, store=runs)
-        status = run.wait(on_change=lambda now: advance(now.state, now.done, now.total))
-    if status.state != "succeeded":
-        causes = "; ".join(f"{failure.task}: {failure.cause}" for failure in status.failures[:3])
+        status = run.wait(on_change=lambda now: advance(now.phase, now.succeeded, now.total))
+    if status.state is not RunState.SUCCEEDED:
+        causes = "; ".join(f"{group.task}: {group.error}: {group.message}" for group in status.failures[:3])
         raise RunError(
-            f"The reduction ended {status.state}. {causes}".strip(),
+            f"The reduction has {status.state}. {causes or status.error or ''}".strip(),
             where=run.record.folder,
             hint="Run the same command again to go on; --rebuild begins anew.",
         )

@@ -143,7 +143,7 @@ def _cancel_runs(folder: DemoFolder) -> None:
     runs = RunStore(folder.runs)
     for record in runs.list():
         run = runs.get(record.id)
-        if run.status().state in {"building", "running"}:
+        if not run.status().is_over:
             run.cancel()
             run.wait(timeout=20)
 
