@@ -96,7 +96,6 @@ def run_demo(options: DemoOptions, console: Console) -> None:
         build_repository(folder, store, options.size, options.seed, options.workers, options.recipe, console)
         stack.callback(_cancel_runs, folder)
         reduce_survey(folder, options.workers, options.recipe, console)
-        copy_notebooks(tutorials_folder(), folder.notebooks)
         if options.lab:
             _serve(folder, port, environment, options, console)
     if not options.lab:
@@ -106,6 +105,7 @@ def run_demo(options: DemoOptions, console: Console) -> None:
 def _serve(
     folder: DemoFolder, port: int, environment: Mapping[str, str], options: DemoOptions, console: Console
 ) -> None:
+    copy_notebooks(tutorials_folder(), folder.notebooks)
     lab = Lab(folder, port, environment, browser=options.browser)
     try:
         with console.step("Starting JupyterLab"):
