@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from lenticular.butler import Repository, add_label, create_repository
@@ -52,6 +53,7 @@ def build_repository(
     if not folder.finished("populated", recipe):
         _populate(folder, size, seed, workers, console)
         folder.finish("populated", recipe)
+        shutil.rmtree(folder.incoming, ignore_errors=True)  # the repository has its own copies
 
 
 def _populate(folder: DemoFolder, size: str, seed: int, workers: int, console: Console) -> None:
