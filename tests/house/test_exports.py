@@ -53,7 +53,7 @@ def test_a_packages_surface_is_what_it_declares(path: Path) -> None:
     stray = {
         name
         for name in public - set(declared)
-        if getattr(getattr(package, name), "__module__", "").startswith("lenticular")
+        if getattr(getattr(package, name), "__module__", "").startswith(package.__name__)
     }
     assert not stray
 

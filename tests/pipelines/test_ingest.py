@@ -461,6 +461,23 @@ def test_another_writer_in_between_is_noticed(
     assert len(stored(butler)) == 2
 
 
+def test_files_are_touched_only_after_their_datasets_are_claimed(
+    butler: Butler, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file that is transferred first and refused afterwards is removed, and
+    # with it, under the same name, the file of the writer who came first.
+    def refuse(*_: object, **__: object) -> None:
+        message = "claimed by another writer"
+        raise ConflictingDefinitionError(message)
+
+    transfers: list[object] = []
+    monkeypatch.setattr(type(butler.registry), "insertDatasets", refuse)
+    monkeypatch.setattr(butler, "ingest", lambda *datasets, **_: transfers.extend(datasets))
+    assert len(ingest_raws(butler, pair(folder)).failed) == 2
+    assert not transfers
+    assert butler.query_dimension_records("exposure", instrument="CerroCam", explain=False) == []
+
+
 def test_a_refusal_that_lasts_is_reported(
     butler: Butler, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from lenticular.pipelines.cerro.camera import CAMERA_NAME
 if TYPE_CHECKING:
     from astropy.time import TimeDelta
 
-__all__ = ["CerroTranslator"]
+__all__ = ["CerroTranslator", "translators"]
 
 _SITE = (-70.75, -30.24, 2663.0)
 """Longitude [deg, east], latitude [deg] and height [m] of the simulated observatory."""
@@ -111,3 +111,11 @@ class CerroTranslator(FitsTranslator):
     def observing_date_to_offset(cls, observing_date: Time) -> TimeDelta | None:  # noqa: ARG003 - upstream's signature
         """Return none: the header tells the observing day."""
         return None
+
+
+def translators() -> list[str]:
+    """Return the names of the translators that importing this module registers.
+
+    The entry point ``astro_metadata_translators`` asks for it.
+    """
+    return [CerroTranslator.name]

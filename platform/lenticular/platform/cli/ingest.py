@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from lenticular.butler import LenticularError
 
 __all__ = ["ingest"]
 
@@ -40,14 +44,18 @@ def ingest(
     with Repository.open(repository, writeable=True) as opened:
         with console.step(f"Ingesting {len(found)} files") as advance:
             report = ingest_raws(opened.butler, found, run=run_, transfer=transfer, progress=advance)
+        said = [str(report)]
+        failed: list[tuple[str, LenticularError]] = [*report.failed]
         for instrument in sorted({instrument for instrument, _ in report.exposures}) if visits else ():
             with console.step(f"Defining visits of {instrument}") as advance:
-                define_visits(opened.butler, instrument=instrument, progress=advance)
+                defined = define_visits(opened.butler, instrument=instrument, progress=advance)
+            said.append(str(defined))
+            failed += [(f"exposure {exposure}", error) for exposure, error in defined.failed]
         opened.analyze()
-    click.echo(str(report))
-    for file, error in report.failed:
-        click.echo(f"{file}: {error.what}" + (f" - {error.hint}" if error.hint else ""), err=True)
-    if report.failed:
+    click.echo("\n".join(said))
+    for subject, error in failed:
+        click.echo(f"{subject}: {error.what}" + (f" - {error.hint}" if error.hint else ""), err=True)
+    if failed:
         raise click.exceptions.Exit(1)
 
 
