@@ -81,8 +81,14 @@ def test_a_butler_keeps_a_bundle(tmp_path: object) -> None:
 
 def test_an_action_of_any_name_can_be_kept() -> None:
     layout = {"measurements": [{"metric": "m", "value": 1.0}]}
+    bundle = MetricBundle.model_validate(layout)
+    assert bundle.measurements["measurements"][0].metric == "m"
+    assert MetricBundle.model_validate_json(bundle.model_dump_json()) == bundle
+
+
+def test_a_damaged_bundle_is_refused() -> None:
     with pytest.raises(pydantic.ValidationError):
-        MetricBundle.model_validate(layout)
+        MetricBundle.model_validate_json('{"psf": [{"value": 1.0}]}')
 
 
 def test_rows_and_get() -> None:

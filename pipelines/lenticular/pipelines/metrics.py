@@ -72,7 +72,8 @@ class MetricBundle(pydantic.BaseModel):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _from_layout(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or "measurements" in data:
+        # In the layout, an action's name has a list; the field has a mapping.
+        if not isinstance(data, Mapping) or isinstance(data.get("measurements"), Mapping):
             return data
         fields: dict[str, Any] = {_HEADINGS[key]: data[key] for key in data if key in _HEADINGS}
         fields["measurements"] = {key: data[key] for key in data if key not in _HEADINGS}

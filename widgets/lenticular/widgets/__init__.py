@@ -1,1 +1,64 @@
-"""Seeing: views that work alone in a notebook, in a served application, and together."""
+"""Seeing: views that work alone in a notebook, in a served application, and together.
+
+Each view is a `panel.viewable.Viewer` whose state are parameters that can be
+read, set and linked. Nothing is imported before a view is asked for: panel
+costs seconds, and lsst's packages more.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lenticular.widgets.collection_browser import CollectionBrowser
+    from lenticular.widgets.dataset_picker import DatasetPicker
+    from lenticular.widgets.exposure_viewer import ExposureViewer
+    from lenticular.widgets.graph_preview import GraphPreviewView
+    from lenticular.widgets.launcher import Launcher
+    from lenticular.widgets.metrics_view import MetricsView
+    from lenticular.widgets.page import enable
+    from lenticular.widgets.run_monitor import RunMonitor
+    from lenticular.widgets.task_configurator import TaskConfigurator
+    from lenticular.widgets.view import View
+    from lenticular.widgets.workbench import Workbench
+
+__all__ = [
+    "CollectionBrowser",
+    "DatasetPicker",
+    "ExposureViewer",
+    "GraphPreviewView",
+    "Launcher",
+    "MetricsView",
+    "RunMonitor",
+    "TaskConfigurator",
+    "View",
+    "Workbench",
+    "enable",
+]
+
+_MODULES = {
+    "CollectionBrowser": "collection_browser",
+    "DatasetPicker": "dataset_picker",
+    "ExposureViewer": "exposure_viewer",
+    "GraphPreviewView": "graph_preview",
+    "Launcher": "launcher",
+    "MetricsView": "metrics_view",
+    "RunMonitor": "run_monitor",
+    "TaskConfigurator": "task_configurator",
+    "View": "view",
+    "Workbench": "workbench",
+    "enable": "page",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

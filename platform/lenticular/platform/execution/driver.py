@@ -109,13 +109,15 @@ class Driver:
         return QuantumState.FAILED if self._progress.failures else QuantumState.SUCCEEDED
 
     def _build(self) -> None:
-        from lsst.daf.butler import Butler
-
+        from lenticular.butler import Repository
         from lenticular.pipelines.graph import build_graph
 
         self._phase("building the graph")
-        with Butler.from_config(self._repository, writeable=False) as butler:
-            build_graph(butler, self._record.request, self._graph, progress=lambda _: self._check())
+        # Opened our way: a dead database or bucket is told within seconds and by name.
+        with Repository.open(self._repository) as repository:
+            build_graph(
+                repository.butler, self._record.request, self._graph, progress=lambda _: self._check()
+            )
 
     def _execute(self, thin: ThinGraph, *, fresh: bool) -> bool:
         from lenticular.platform.execution import outputs
