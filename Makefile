@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The pinned uv of this project unless the machine has its own.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 DEMO ?= .demo
-# Without bytecode each of the many processes of a run would compile its imports anew.
+# Some machines forbid bytecode; each of the many processes of a run would compile its imports anew.
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test setup check unit browser docs lock clean help

@@ -212,7 +212,12 @@ def measure_accuracy(
     lenticular.butler.errors.NotFoundError
         Raised if there is no star table, or no truth about one.
     """
-    refs = butler.query_datasets(STARS, collections=collections, explain=False, limit=None)
+    from lsst.daf.butler import MissingDatasetTypeError
+
+    try:
+        refs = butler.query_datasets(STARS, collections=collections, explain=False, limit=None)
+    except MissingDatasetTypeError:
+        refs = []
     if not refs:
         raise NotFoundError(
             f"There is no {STARS}",

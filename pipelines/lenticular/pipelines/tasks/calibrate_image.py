@@ -163,6 +163,9 @@ class CalibrateImageTask(PipelineTask):
         config = self.config
         planes = self._planes(exposure, facts)
         nominal = _nominal_wcs(exposure)
+        with _timed(seconds, "references"):
+            # First, for it is quick and without it all else is in vain.
+            catalogue = _catalogue(references, facts)
         with _timed(seconds, "background"):
             sky = estimate_background(planes.image, planes.unusable, mesh=config.backgroundMesh)
         with _timed(seconds, "psf"):
@@ -176,7 +179,6 @@ class CalibrateImageTask(PipelineTask):
         with _timed(seconds, "measurement"):
             sources = measure_sources(planes, detected, psf, config)
         with _timed(seconds, "calibration"):
-            catalogue = _catalogue(references, facts)
             calibration = calibrate(
                 planes,
                 sources,
@@ -283,5 +285,12 @@ def _catalogue(references: Sequence[Any], facts: VisitFacts) -> Table:
             "There is no reference in the field",
             where="reference catalogue",
             hint=f"Ingest the shards that {facts} overlaps.",
+        )
+    needed = ("id", "ra", "dec", f"{facts.band}_flux")
+    if missing := [name for name in needed if any(name not in shard.colnames for shard in shards)]:
+        raise MeasurementError(
+            f"The reference catalogue has no column {', '.join(missing)}",
+            where="reference catalogue",
+            hint=f"It has {', '.join(shards[0].colnames)}.",
         )
     return vstack(shards, join_type="exact", metadata_conflicts="silent")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from lsst.images.fields import ChebyshevField
 
-from lenticular.butler.errors import MeasurementError
 from lenticular.pipelines.algorithms.apertures import choose_ratio_fit
 from lenticular.pipelines.algorithms.astrometry import fit_wcs
 from lenticular.pipelines.algorithms.matching import match_to_references
@@ -79,8 +78,7 @@ def calibrate(
     Raises
     ------
     lenticular.butler.errors.MeasurementError
-        Raised if there are too few stars for one of them, or the catalogue
-        lacks a column.
+        Raised if there are too few stars for one of them.
     """
     found = sources.found
     clean = ~planes.near_unusable(found.x, found.y)
@@ -135,12 +133,6 @@ def _aperture_correction(
 
 def _column(references: Table, name: str) -> _Vector:
     """Take a column of the reference catalogue as plain numbers; NaN where masked."""
-    if name not in references.colnames:
-        raise MeasurementError(
-            f"The reference catalogue has no column {name}",
-            where="reference catalogue",
-            hint=f"It has {', '.join(references.colnames)}.",
-        )
     values = np.ma.asarray(references[name]).astype(np.float64)
     return np.asarray(np.ma.filled(values, np.nan), dtype=np.float64)
 
