@@ -67,7 +67,8 @@ def _error_mas(wcs: WCS, true: WCS = TRUE) -> np.ndarray:
     x, y = (axis.ravel() for axis in np.meshgrid(grid, grid))
     ra, dec = wcs.all_pix2world(x, y, 0)
     true_ra, true_dec = true.all_pix2world(x, y, 0)
-    return np.hypot((ra - true_ra) * np.cos(np.radians(true_dec)), dec - true_dec) * 3.6e6
+    off = np.hypot((ra - true_ra) * np.cos(np.radians(true_dec)), dec - true_dec)
+    return np.asarray(3.6e6 * off)
 
 
 def test_a_field_is_matched_star_by_star() -> None:

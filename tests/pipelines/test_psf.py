@@ -77,7 +77,7 @@ def test_the_fit_is_the_same_twice(field: StarField) -> None:
         fit_psf(field.signal, field.variance, blank, x, y, fwhm=4.0).draw(50, 60, offset=(0, 0), size=21)
         for _ in range(2)
     ]
-    assert np.array_equal(*stamps)
+    assert np.array_equal(stamps[0], stamps[1])
 
 
 @settings(max_examples=25, deadline=None)

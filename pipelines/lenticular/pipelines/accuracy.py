@@ -225,10 +225,19 @@ def measure_accuracy(
             hint="Run the pipeline single-visit first, or give the collection of its outputs.",
         )
     refs = sorted(refs, key=lambda ref: (int(ref.dataId["visit"]), int(ref.dataId["detector"])))
-    return AccuracyReport(tuple(compare_detector(butler.get(ref), truth) for ref in refs))
+    return AccuracyReport(
+        tuple(
+            compare_detector(
+                butler.get(ref), truth, visit=int(ref.dataId["visit"]), detector=int(ref.dataId["detector"])
+            )
+            for ref in refs
+        )
+    )
 
 
-def compare_detector(stars: Table, truth: Mapping[str, Table]) -> DetectorAccuracy:
+def compare_detector(
+    stars: Table, truth: Mapping[str, Table], *, visit: int, detector: int
+) -> DetectorAccuracy:
     """Compare the star table of one detector of one visit with the truth.
 
     Parameters
@@ -237,6 +246,8 @@ def compare_detector(stars: Table, truth: Mapping[str, Table]) -> DetectorAccura
         As ``calibrateImage`` writes it.
     truth
         Tables of `lenticular.pipelines.cerro.truth.truth_tables`.
+    visit, detector
+        The data ID.
 
     Returns
     -------
@@ -248,8 +259,7 @@ def compare_detector(stars: Table, truth: Mapping[str, Table]) -> DetectorAccura
     lenticular.butler.errors.NotFoundError
         Raised if the truth knows nothing of this detector and visit.
     """
-    visit, detector, band = (stars.meta[key] for key in ("visit", "detector", "band"))
-    real = _true_sources(truth, int(visit), int(detector))
+    real = _true_sources(truth, visit, detector)
     centre = float(np.median(real["dec"]))
     places = _plane(real["ra"], real["dec"], centre)
     found = _plane(np.asarray(stars["ra"]), np.asarray(stars["dec"]), centre)
@@ -261,9 +271,9 @@ def compare_detector(stars: Table, truth: Mapping[str, Table]) -> DetectorAccura
     difference = -2500.0 * np.log10(np.where(ratio > 0, ratio, np.nan))
     near, _ = _nearest(places[real["signal_to_noise"] > _REAL], found)
     return DetectorAccuracy(
-        visit=int(visit),
-        detector=int(detector),
-        band=str(band),
+        visit=visit,
+        detector=detector,
+        band=real["band"],
         n_star=int(wanted.sum()),
         n_bright=int(bright.sum()),
         astrometry=_median(1000.0 * distance[bright]),
@@ -313,6 +323,7 @@ def _true_sources(truth: Mapping[str, Table], visit: int, detector: int) -> dict
     peak = electrons * _PEAK / fwhm**2 + sky
     stellar = np.isin(np.asarray(fluxes["kind"]), (Kind.STAR, Kind.VARIABLE))
     return {
+        "band": str(exposure["band"][0]),
         "ra": np.asarray(sources["ra"], dtype=np.float64)[row],
         "dec": np.asarray(sources["dec"], dtype=np.float64)[row],
         "flux": np.asarray(fluxes["flux"], dtype=np.float64),

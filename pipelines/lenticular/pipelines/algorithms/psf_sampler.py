@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DrawPsf", "SampledPsf"]
 
+_BATCH = 256
+"""Sources evaluated at once: bounds the memory, and stays within the cache."""
+
 
 class DrawPsf(Protocol):
     """A function that draws a point-spread function."""
@@ -127,15 +130,17 @@ class SampledPsf:
             nearest to the source; and the derivatives of the stamps with
             respect to the position of the source.
         """
-        where = self._node_weights(x, y)
-        fine = np.tensordot(where, self.coefficients, axes=1)
-        along_y, slope_y = self._spline_matrices(y - np.floor(y + 0.5))
-        along_x, slope_x = self._spline_matrices(x - np.floor(x + 0.5))
-        across = fine @ along_x.transpose(0, 2, 1)
-        value = along_y @ across
-        by_y = slope_y @ across
-        by_x = along_y @ (fine @ slope_x.transpose(0, 2, 1))
-        return value, by_x, by_y
+        result = np.empty((3, len(x), self.size, self.size))
+        for start in range(0, len(x), _BATCH):
+            part = slice(start, start + _BATCH)
+            fine = np.tensordot(self._node_weights(x[part], y[part]), self.coefficients, axes=1)
+            along_y, slope_y = self._spline_matrices(y[part] - np.floor(y[part] + 0.5))
+            along_x, slope_x = self._spline_matrices(x[part] - np.floor(x[part] + 0.5))
+            across = fine @ along_x.transpose(0, 2, 1)
+            result[0, part] = along_y @ across
+            result[1, part] = along_y @ (fine @ slope_x.transpose(0, 2, 1))
+            result[2, part] = slope_y @ across
+        return result[0], result[1], result[2]
 
     def kernels(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Evaluate the function centred on the middle pixel of stamps.
