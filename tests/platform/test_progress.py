@@ -56,3 +56,9 @@ def test_no_line_shows_a_password() -> None:
     stream = io.StringIO()
     Console(stream).say("at postgresql://ana:pa55word@db")
     assert "pa55word" not in stream.getvalue()
+
+
+def test_what_is_handed_over_is_whole() -> None:
+    stream = io.StringIO()
+    Console(stream).hand_over("Open http://127.0.0.1:8888/lab?token=0123456789")
+    assert stream.getvalue() == "Open http://127.0.0.1:8888/lab?token=0123456789\n"

@@ -40,6 +40,10 @@ class Console:
         """Write a line of its own."""
         self._write(redact(text), end="\n")
 
+    def hand_over(self, text: str) -> None:
+        """Write a line as it is, token and all: to the one person whom it lets in."""
+        self._write(text, end="\n")
+
     @contextmanager
     def step(self, name: str) -> Iterator[Callable[[str, int, int], None]]:
         """Show a step from its beginning to its end.

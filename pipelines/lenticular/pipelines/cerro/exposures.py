@@ -379,7 +379,12 @@ def simulate_survey(
         paths = pool.map(
             simulate_exposure, repeat(plan), exposures, detectors, repeat(folder), chunksize=chunk
         )
-        return _gather(paths, len(jobs), progress)
+        try:
+            return _gather(paths, len(jobs), progress)
+        except BaseException:
+            # An interrupted visitor should not wait for what has not begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _gather(paths: Iterable[Path], n: int, progress: Callable[[int, int, Path], None] | None) -> list[Path]:

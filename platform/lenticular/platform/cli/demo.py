@@ -21,7 +21,7 @@ __all__ = ["demo"]
     "--size", default="demo", show_default=True, help="Size of the simulated survey: tiny, demo, workshop."
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the simulated survey.")
-@click.option("--workers", default=2, show_default=True, help="Processes that simulate and reduce.")
+@click.option("--workers", type=int, help="Processes that simulate and reduce; as many as fit by default.")
 @click.option("--port", type=int, help="Port for JupyterLab; 8888, or the next that is free, by default.")
 @click.option("--browser", is_flag=True, help="Open it in the browser.")
 @click.option("--no-lab", is_flag=True, help="Build the repository and stop.")
@@ -31,7 +31,7 @@ def demo(
     folder: Path,
     size: str,
     seed: int,
-    workers: int,
+    workers: int | None,
     port: int | None,
     browser: bool,
     no_lab: bool,

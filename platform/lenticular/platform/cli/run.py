@@ -34,7 +34,7 @@ __all__ = ["run"]
 @click.option(
     "-c", "--config", multiple=True, metavar="TASK:FIELD=VALUE", help="Configuration value to change."
 )
-@click.option("-j", "--workers", default=2, show_default=True, help="Worker processes.")
+@click.option("-j", "--workers", type=int, help="Worker processes; as many as fit by default.")
 @click.option("--preview", is_flag=True, help="Only show what would be executed.")
 @click.option("--detach", is_flag=True, help="Return once it is launched; `lenticular show run` follows it.")
 def run(
@@ -46,7 +46,7 @@ def run(
     output_run: str | None,
     where: str,
     config: tuple[str, ...],
-    workers: int,
+    workers: int | None,
     preview: bool,
     detach: bool,
 ) -> None:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from lenticular.butler import Repository, add_label, create_repository
 from lenticular.butler.errors import RunError
+from lenticular.platform.progress import Console
 from lenticular.platform.runs import RunState, RunStore, launch
 
 if TYPE_CHECKING:
     from lenticular.platform.demo.folder import DemoFolder
-    from lenticular.platform.progress import Console
-    from lenticular.platform.services import ObjectStoreProcess
 
 __all__ = ["BUCKET", "LABEL", "OUTPUT", "build_repository", "reduce_survey"]
 
@@ -26,24 +25,17 @@ OUTPUT = "demo/single-visit"
 """Collection with the reduced exposures."""
 
 
-def build_repository(
-    folder: DemoFolder,
-    store: ObjectStoreProcess,
-    size: str,
-    seed: int,
-    workers: int,
-    recipe: str,
-    console: Console,
-) -> None:
+def build_repository(folder: DemoFolder, size: str, seed: int, workers: int, recipe: str) -> None:
     """Create the repository and put the survey's raws and calibrations into it.
 
-    Steps that a former call finished are left out.
+    Steps that a former call finished are left out. Tells what it does on
+    standard error.
     """
+    console = Console()
     if not folder.finished("created", recipe):
         with console.step("Creating the repository (SQLite, S3)"):
             from lenticular.pipelines.storage import repository_config
 
-            store.make_bucket(BUCKET)
             create_repository(
                 folder.repository, datastore=f"s3://{BUCKET}/{LABEL}", config=repository_config()
             ).close()

@@ -11,10 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lenticular.platform.demo.build import LABEL, build_repository, reduce_survey
+from lenticular.platform.demo.build import BUCKET, LABEL, build_repository, reduce_survey
+from lenticular.platform.demo.child import in_child
 from lenticular.platform.demo.folder import DemoFolder
 from lenticular.platform.demo.lab import Lab, choose_port, copy_notebooks
 from lenticular.platform.demo.tutorials import tutorials_folder
+from lenticular.platform.execution.machine import default_workers
 from lenticular.platform.runs import RUNS_VARIABLE, RunStore
 from lenticular.platform.services import ObjectStoreProcess
 
@@ -40,8 +42,8 @@ class DemoOptions:
     seed: int = 1
     """Seed of the simulated survey."""
 
-    workers: int = 2
-    """Processes that simulate and reduce."""
+    workers: int | None = None
+    """Processes that simulate and reduce; as many as the machine bears by default."""
 
     port: int | None = None
     """Port for JupyterLab; any that is free by default."""
@@ -93,9 +95,12 @@ def run_demo(options: DemoOptions, console: Console) -> None:
         store = stack.enter_context(ObjectStoreProcess(folder.store, log=folder.logs / "object-store.log"))
         environment = _environment(folder, store.environment())
         os.environ.update(environment)
-        build_repository(folder, store, options.size, options.seed, options.workers, options.recipe, console)
+        workers = options.workers or default_workers()
+        if not folder.finished("populated", options.recipe):
+            store.make_bucket(BUCKET)
+            in_child(build_repository, folder, options.size, options.seed, workers, options.recipe)
         stack.callback(_cancel_runs, folder)
-        reduce_survey(folder, options.workers, options.recipe, console)
+        reduce_survey(folder, workers, options.recipe, console)
         if options.lab:
             _serve(folder, port, environment, options, console)
     if not options.lab:
@@ -111,7 +116,8 @@ def _serve(
         with console.step("Starting JupyterLab"):
             lab.start()
         folder.tell_address(lab.url)
-        console.say(f"\nOpen  {lab.url}\n\nctrl-C here stops it; the repository stays in {folder.path}.")
+        console.hand_over(f"\nOpen  {lab.url}\n")
+        console.say(f"ctrl-C here stops it; the repository stays in {folder.path}.")
         lab.wait()
     finally:
         lab.stop()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lenticular.butler.errors import GraphError
 from lenticular.platform.execution.journal import begin_session
+from lenticular.platform.execution.machine import default_workers
 from lenticular.platform.runs.lock import RunLock
 from lenticular.platform.runs.run import Run
 from lenticular.platform.runs.store import RunStore
@@ -42,7 +43,7 @@ def launch(
     repository_uri: str,
     request: GraphRequest,
     *,
-    workers: int = 2,
+    workers: int | None = None,
     store: RunStore | None = None,
     graph: Path | None = None,
     environment: Mapping[str, str] | None = None,
@@ -61,7 +62,8 @@ def launch(
     request
         What is wanted.
     workers
-        How many quanta are executed at once, each by a process of its own.
+        How many quanta are executed at once, each by a process of its own; by
+        default as many as processors and memory allow.
     store
         Where the record is kept; the default `RunStore` by default.
     graph
@@ -85,7 +87,8 @@ def launch(
     """
     if graph is not None:
         request = replace(request, output_run=_output_run_of(Path(graph)))
-    record = (store or RunStore()).create(repository_uri, request, workers=workers, engine="processes")
+    count = default_workers() if workers is None else workers
+    record = (store or RunStore()).create(repository_uri, request, workers=count, engine="processes")
     # Locked before the record can be seen, so that no one takes the run for lost.
     lock = RunLock.acquire(record.folder)
     try:
