@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from lenticular.butler.errors import PortInUseError, ServiceError
+from lenticular.pipelines.cerro.survey import SurveySize
+from lenticular.platform.cli.demo import demo
+from lenticular.platform.demo.child import in_child
 from lenticular.platform.demo.folder import DemoFolder
 from lenticular.platform.demo.lab import choose_port, copy_notebooks
 from lenticular.platform.demo.session import DemoOptions, run_demo
@@ -56,16 +61,55 @@ def test_clearing_keeps_the_visitors_notebooks(tmp_path: Path) -> None:
 def test_a_second_demo_in_the_same_folder_is_told_where_the_first_is(tmp_path: Path) -> None:
     folder = DemoFolder(tmp_path)
     with folder.claimed():
-        folder.tell_address("http://127.0.0.1:8888/lab")
+        folder.tell_address("http://127.0.0.1:8888/lab?token=0123456789")
+        folder.write_variables({"AWS_ENDPOINT_URL": "http://127.0.0.1:5000", "ODD": "a b"})
+        assert "export ODD='a b'" in folder.variables.read_text()
+        assert folder.variables.stat().st_mode & 0o077 == 0
         assert (tmp_path / "address").stat().st_mode & 0o077 == 0
         with (
             pytest.raises(ServiceError, match="running in this folder") as raised,
             DemoFolder(tmp_path).claimed(),
         ):
             pass
-        assert "http://127.0.0.1:8888/lab" in str(raised.value.hint)
+        assert str(tmp_path / "address") in str(raised.value.hint)
+        assert "0123456789" not in str(raised.value)
     with folder.claimed():
         assert not (tmp_path / "address").exists()
+        assert not folder.variables.exists()
+
+
+def test_another_demo_is_not_taken_away_without_being_asked(tmp_path: Path) -> None:
+    folder = DemoFolder(tmp_path)
+    folder.repository.mkdir()
+    folder.finish("recipe", "workshop seed 7")
+    with pytest.raises(ServiceError, match="another demo: workshop seed 7"):
+        run_demo(DemoOptions(tmp_path, size="tiny", lab=False), Console())
+    assert folder.repository.exists()
+
+
+def test_the_sizes_of_the_command_are_those_of_the_survey() -> None:
+    (size,) = (option for option in demo.params if option.name == "size")
+    assert isinstance(size.type, click.Choice)
+    for name in size.type.choices:
+        assert SurveySize.named(name).name == name
+
+
+def fail(kind: str) -> None:
+    """Fail as a build may."""
+    if kind == "ours":
+        raise PortInUseError("taken", hint="Choose another.")
+    if kind == "theirs":
+        raise KeyError("something")
+    os._exit(9)
+
+
+def test_work_in_a_child_tells_its_errors() -> None:
+    with pytest.raises(PortInUseError, match="Choose another"):
+        in_child(fail, "ours")
+    with pytest.raises(ServiceError, match="KeyError: 'something'"):
+        in_child(fail, "theirs")
+    with pytest.raises(ServiceError, match="was killed"):
+        in_child(fail, "killed")
 
 
 def test_a_full_disk_is_told_before_anything_is_built(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -76,8 +77,8 @@ class Console:
         self._write(f"  {name} - {_duration(self._clock() - began)}", end="\n")
 
     def _write(self, text: str, *, end: str = "") -> None:
-        columns = 110
-        shown = text if end else text[:columns]
+        # A line that wraps cannot be rewritten.
+        shown = text if end else text[: shutil.get_terminal_size().columns - 1]
         padding = " " * max(0, self._width - len(shown))
         head = "\r" if self._live and (self._width or not end) else ""
         self._stream.write(f"{head}{shown}{padding}{end}")

@@ -18,11 +18,21 @@ __all__ = ["demo"]
     help="Where to keep it; a second start takes seconds.",
 )
 @click.option(
-    "--size", default="demo", show_default=True, help="Size of the simulated survey: tiny, demo, workshop."
+    "--size",
+    type=click.Choice(["tiny", "demo", "workshop"]),
+    default="demo",
+    show_default=True,
+    help="Size of the simulated survey.",
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the simulated survey.")
-@click.option("--workers", type=int, help="Processes that simulate and reduce; as many as fit by default.")
-@click.option("--port", type=int, help="Port for JupyterLab; 8888, or the next that is free, by default.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Processes that simulate and reduce; as many as fit by default."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port for JupyterLab; 8888, or the next that is free, by default.",
+)
 @click.option("--browser", is_flag=True, help="Open it in the browser.")
 @click.option("--no-lab", is_flag=True, help="Build the repository and stop.")
 @click.option("--rebuild", is_flag=True, help="Take away what is there and begin anew (keeps notebooks).")

@@ -92,10 +92,13 @@ def reduce_survey(folder: DemoFolder, workers: int, recipe: str, console: Consol
     )
     begun = [record for record in runs.list() if record.output_run == request.output_run]
     with console.step(f"Reducing the night with {workers} workers") as advance:
-        if begun:
-            run = runs.get(begun[0].id).restart()
-        else:
-            run = launch(str(folder.repository), request, workers=workers, store=runs)
+        run = (
+            runs.get(begun[0].id)
+            if begun
+            else launch(str(folder.repository), request, workers=workers, store=runs)
+        )
+        if run.status().is_over and run.status().state is not RunState.SUCCEEDED:
+            run = run.restart()
         status = run.wait(on_change=lambda now: advance(now.phase, now.succeeded, now.total))
     if status.state is not RunState.SUCCEEDED:
         causes = "; ".join(f"{group.task}: {group.error}: {group.message}" for group in status.failures[:3])

@@ -6,7 +6,8 @@ import multiprocessing
 import signal
 from typing import TYPE_CHECKING, Any
 
-from lenticular.butler.errors import ServiceError
+from lenticular.butler.errors import LenticularError, ServiceError
+from lenticular.platform.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +64,14 @@ def _work(sender: Connection, work: Callable[..., None], arguments: tuple[Any, .
     # ctrl-C reaches every process of the terminal; the parent tells us to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: _stop())
+    end_with_parent()
     try:
         work(*arguments)
-    except Exception as error:  # noqa: BLE001  told to the parent, whatever it is
+    except LenticularError as error:
         sender.send(error)
+    except Exception as error:  # noqa: BLE001  told to the parent, in words: not every error can be pickled
+        what = f"Building the demo failed: {type(error).__name__}: {error}"
+        sender.send(ServiceError(what, hint="Run the same command again to go on; --rebuild begins anew."))
     except KeyboardInterrupt:
         sender.send(ServiceError("Building the demo was interrupted"))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from lenticular.butler.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["NEEDED_MB", "DemoFolder"]
@@ -74,6 +75,16 @@ class DemoFolder:
     def index(self) -> Path:
         """Repository index with the demo's label."""
         return self.path / "repositories.yaml"
+
+    @property
+    def variables(self) -> Path:
+        """Shell file with the variables that lead to the running demo."""
+        return self.path / "env.sh"
+
+    @property
+    def recipe(self) -> str | None:
+        """What the demo in this folder was made from."""
+        return self._state().get("recipe")
 
     def finished(self, step: str, recipe: str) -> bool:
         """Whether a step was finished, by the same recipe."""
@@ -145,23 +156,24 @@ class DemoFolder:
                 self.tell_address(None)
 
     def tell_address(self, url: str | None) -> None:
-        """Leave the address of the running demo for a second one to find.
-
-        The file holds a token, so only its owner may read it.
-        """
-        file = self.path / "address"
+        """Leave the address of the running demo for a second one to find."""
         if url is None:
-            file.unlink(missing_ok=True)
-            return
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(url)
+            (self.path / "address").unlink(missing_ok=True)
+            self.variables.unlink(missing_ok=True)
+        else:
+            _write_privately(self.path / "address", url)
+
+    def write_variables(self, environment: Mapping[str, str]) -> None:
+        """Write a file that leads a shell to the demo's repository and object store."""
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(environment.items())]
+        _write_privately(self.variables, "\n".join(lines) + "\n")
 
     def _running_hint(self) -> str:
-        try:
-            return f"Open {(self.path / 'address').read_text()} or stop that one with ctrl-C."
-        except OSError:
-            return "It is being built; wait for it, or stop it with ctrl-C where it was started."
+        # The address itself holds a token, which errors may not show.
+        address = self.path / "address"
+        if address.exists():
+            return f"Its address is in {address}; or stop that one with ctrl-C where it was started."
+        return "It is being built; wait for it, or stop it with ctrl-C where it was started."
 
     def _state(self) -> dict[str, str]:
         try:
@@ -169,3 +181,10 @@ class DemoFolder:
         except (OSError, ValueError):
             return {}
         return state if isinstance(state, dict) else {}
+
+
+def _write_privately(file: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)

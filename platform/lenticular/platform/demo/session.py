@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lenticular.butler.errors import ServiceError
 from lenticular.platform.demo.build import BUCKET, LABEL, build_repository, reduce_survey
 from lenticular.platform.demo.child import in_child
 from lenticular.platform.demo.folder import DemoFolder
@@ -18,7 +19,7 @@ from lenticular.platform.demo.lab import Lab, choose_port, copy_notebooks
 from lenticular.platform.demo.tutorials import tutorials_folder
 from lenticular.platform.execution.machine import default_workers
 from lenticular.platform.runs import RUNS_VARIABLE, RunStore
-from lenticular.platform.services import ObjectStoreProcess
+from lenticular.platform.services import ObjectStoreProcess, require_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,13 +89,14 @@ def run_demo(options: DemoOptions, console: Console) -> None:
     folder = DemoFolder(options.folder)
     with _interruptible(), ExitStack() as stack:
         stack.enter_context(folder.claimed())
-        # Asked for first: the visitor should not wait for minutes to hear it.
-        port = choose_port(options.port) if options.lab else 0
+        if options.lab and options.port is not None:
+            require_port(options.port)  # said now, not after minutes of building
         console.say(f"lenticular demo in {folder.path}")
         _tidy(folder, options, console)
         store = stack.enter_context(ObjectStoreProcess(folder.store, log=folder.logs / "object-store.log"))
         environment = _environment(folder, store.environment())
         os.environ.update(environment)
+        folder.write_variables(environment)
         workers = options.workers or default_workers()
         if not folder.finished("populated", options.recipe):
             store.make_bucket(BUCKET)
@@ -102,32 +104,39 @@ def run_demo(options: DemoOptions, console: Console) -> None:
         stack.callback(_cancel_runs, folder)
         reduce_survey(folder, workers, options.recipe, console)
         if options.lab:
-            _serve(folder, port, environment, options, console)
+            _serve(folder, environment, options, console)
     if not options.lab:
         console.say("The repository is ready; `lenticular demo` with the same folder opens it.")
 
 
 def _serve(
-    folder: DemoFolder, port: int, environment: Mapping[str, str], options: DemoOptions, console: Console
+    folder: DemoFolder, environment: Mapping[str, str], options: DemoOptions, console: Console
 ) -> None:
     copy_notebooks(tutorials_folder(), folder.notebooks)
-    lab = Lab(folder, port, environment, browser=options.browser)
+    lab = Lab(folder, choose_port(options.port), environment, browser=options.browser)
     try:
         with console.step("Starting JupyterLab"):
             lab.start()
         folder.tell_address(lab.url)
         console.hand_over(f"\nOpen  {lab.url}\n")
         console.say(f"ctrl-C here stops it; the repository stays in {folder.path}.")
+        console.say(f"In another terminal, `source {folder.variables}` leads commands to it.")
         lab.wait()
     finally:
         lab.stop()
 
 
 def _tidy(folder: DemoFolder, options: DemoOptions, console: Console) -> None:
-    """Take away what an earlier demo left unfinished or made from something else."""
-    if options.rebuild or folder.outdated(options.recipe):
+    """Take away what an earlier demo left unfinished, and refuse to take away more."""
+    if options.rebuild:
         console.say("  Taking away the earlier demo (notebooks are kept)")
         folder.clear()
+    elif folder.outdated(options.recipe):
+        raise ServiceError(
+            f"This folder holds another demo: {folder.recipe or 'of an older layout'}",
+            where=folder.path,
+            hint=f"For {options.recipe}, choose another --folder, or replace what is there by --rebuild.",
+        )
     if not folder.finished("reduced", options.recipe):
         folder.require_space()
     if folder.repository.exists() and not folder.finished("created", options.recipe):
