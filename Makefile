@@ -21,10 +21,9 @@ help:
 demo: $(VENV)/.ready
 	@exec $(BIN)/lenticular demo --folder $(DEMO) $(ARGS)
 
-test: setup check unit browser
+test: check unit browser
 
 setup: $(VENV)/.ready
-	@bash .ci/install-browser
 
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check .
@@ -37,6 +36,7 @@ unit: $(VENV)/.ready
 
 # A run of its own: Playwright's event loop and pytest-jupyter's cannot share a process.
 browser: $(VENV)/.ready
+	@bash .ci/install-browser
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 docs: $(VENV)/.ready
@@ -46,7 +46,7 @@ lock: .tools/bin/uv
 	$(UV) pip compile --quiet --universal --python-version 3.13 --all-extras --group dev --generate-hashes --no-header -o requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .tools .pytest_tmp .mypy_cache .ruff_cache $(DEMO)
+	rm -rf $(VENV) .tools .pytest_tmp .mypy_cache .ruff_cache .import_linter_cache .hypothesis screenshots $(DEMO)
 
 .tools/bin/uv:
 	@echo "lenticular: fetching uv"

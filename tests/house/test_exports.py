@@ -11,6 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("butler", "pipelines", "platform", "widgets")
+MOST_LINES = 420
+"""CONTRIBUTING says about 400."""
+
 SOURCES = sorted(path for layer in LAYERS for path in (ROOT / layer / "lenticular").rglob("*.py"))
 
 
@@ -60,7 +63,7 @@ def test_a_packages_surface_is_what_it_declares(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_modules_stay_small(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 450
+    assert len(path.read_text().splitlines()) <= MOST_LINES
 
 
 def test_no_root_folder_is_a_package() -> None:
