@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,6 +101,9 @@ def test_a_butler_server_has_no_database_to_ask(tmp_path: Path) -> None:
         ("a: 1", "not the configuration of a Butler repository"),
         ("", "not the configuration of a Butler repository"),
         ("just words", "not the configuration of a Butler repository"),
+        ("registry: foo", "registry is not a mapping"),
+        ("datastore: [1]", "datastore is not a mapping"),
+        ("datastore: {datastores: [foo]}", "chained datastore is not a mapping"),
         ("!!python/object/apply:os.getcwd []", "not valid YAML"),
     ],
 )
@@ -108,9 +112,26 @@ def test_a_file_that_is_no_configuration_is_a_clear_error(text: str, message: st
         read_configuration(write(tmp_path, text))
 
 
-def test_an_address_that_cannot_be_parsed_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be understood"):
-        _ = read_configuration(write(tmp_path, "registry: {db: 'no url'}")).database_url
+def test_a_password_in_a_malformed_file_never_shows(tmp_path: Path) -> None:
+    text = "registry:\n  db: 'postgresql://ana:pa55word@127.0.0.1/lsst\n"
+    with pytest.raises(ConfigurationError, match="at line 3") as raised:
+        read_configuration(write(tmp_path, text))
+    assert "pa55word" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("address", ["no url", "postgresql://ana:pa55word@h:port/x", "oracle://h/x"])
+def test_an_address_that_cannot_be_used_is_a_clear_error(address: str, tmp_path: Path) -> None:
+    configuration = read_configuration(write(tmp_path, f"registry: {{db: '{address}'}}"))
+    with pytest.raises(ConfigurationError, match=r"Write registry\.db as") as raised:
+        _ = configuration.database_url
+    assert "pa55word" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("uri", ["https://ana:pa55word@host/r", "s3://ana:pa55word@bucket/r"])
+def test_a_password_in_a_location_never_shows(uri: str) -> None:
+    location = Location.parse(uri)
+    assert "pa55word" not in f"{location!r} {location} {location.join('x')!r}"
+    assert location.uri == uri
 
 
 def test_a_missing_configuration_is_a_clear_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,13 @@ def test_a_malformed_index_is_a_clear_error(content: str, index: Path) -> None:
     index.write_text(content)
     with pytest.raises(ConfigurationError, match="label: uri"):
         labels()
+
+
+def test_a_password_in_a_malformed_index_never_shows(index: Path) -> None:
+    index.write_text("hsc: 'https://ana:pa55word@host/r\n")
+    with pytest.raises(ConfigurationError, match="at line 2") as raised:
+        labels()
+    assert "pa55word" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_missing_index_is_a_clear_error(index: Path) -> None:

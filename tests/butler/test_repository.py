@@ -23,6 +23,7 @@ from lenticular.butler.errors import (
 from lenticular.platform.services import FaultProxy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from lenticular.platform.services import ObjectStoreProcess, PostgresServer
@@ -129,10 +130,33 @@ def test_dimension_records_come_as_columns(repository: Repository) -> None:
     assert table.column("full_name").to_pylist() == ["D3", "D2"]
 
 
-@pytest.mark.parametrize("where", ["detector >", 'instrument = "Cam"', "detektor = 1", "visit = 'a'"])
-def test_a_wrong_expression_is_a_clear_error(where: str, repository: Repository) -> None:
-    with pytest.raises(DataError, match="single quotes"):
+@pytest.mark.parametrize(
+    ("where", "advice"),
+    [
+        ("detector >", "single quotes"),
+        ('instrument = "Cam"', "single quotes"),
+        ("instrument = Cam", "single quotes"),
+        ("detektor = 1", "Did you mean detector"),
+        ("visit.exposure_tim > 3", "Did you mean exposure_time"),
+        ("visit = 'a'", "numbers with numbers"),
+        ("detector = 1", "Name it as well"),
+    ],
+)
+def test_a_wrong_expression_is_a_clear_error(where: str, advice: str, repository: Repository) -> None:
+    with pytest.raises(DataError, match=advice):
         repository.datasets("note", "u/ana", where=where)
+
+
+def test_an_unknown_name_to_sort_or_select_by_tells_those_nearest(repository: Repository) -> None:
+    questions: tuple[Callable[[], object], ...] = (
+        lambda: repository.datasets("note", "u/ana", order_by=["-detektor"]),
+        lambda: repository.dimension_records("detektor"),
+        lambda: repository.dimension_records("visit", detektor=1),
+    )
+    for ask in questions:
+        with pytest.raises(DataError, match="Did you mean detector") as raised:
+            ask()
+        assert "single quotes" not in str(raised.value)
 
 
 def test_unknown_names_tell_those_nearest(repository: Repository) -> None:
@@ -280,8 +304,33 @@ def test_a_dead_object_store_is_told_within_the_time_stated(
             pytest.raises(StoreUnreachableError) as raised,
         ):
             _ = repository.butler
-    assert "within 0.5 s" in raised.value.what
+    assert {
+        "stall": "did not answer within 0.5 s",
+        "refuse": "does not accept connections",
+        "reset": "failed",
+    }[fault] in raised.value.what
     assert endpoint in (raised.value.hint or "")
+
+
+def test_a_database_that_stalls_after_the_login_is_told_within_the_time_stated(
+    postgres_server: PostgresServer, tmp_path: Path, postgres_database: str
+) -> None:
+    create_repository(tmp_path, database=postgres_database).close()
+    with FaultProxy(postgres_server.socket) as proxy:
+        host, port = proxy.address
+        name = str(sqlalchemy.make_url(postgres_database).database)
+        url = postgres_server.url(name, host=host, port=port)
+        configuration = (tmp_path / "butler.yaml").read_text()
+        (tmp_path / "butler.yaml").write_text(configuration.replace(postgres_database, url))
+        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+        before = proxy.counters.bytes_down
+        engine.raw_connection().close()  # a login alone
+        proxy.faults.stall_after = proxy.counters.bytes_down - before
+        with pytest.raises(DatabaseUnreachableError, match="did not answer within 1 s"):
+            Repository.open(tmp_path, timeout=1)
+        with pytest.raises(DatabaseUnreachableError, match="did not answer within 1 s"):
+            create_repository(tmp_path / "second", database=url, timeout=1)
+    assert not (tmp_path / "second").exists()
 
 
 @pytest.mark.parametrize("fault", ["stall", "refuse", "reset"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from lenticular.butler.database import parse_database
 from lenticular.butler.errors import ConfigurationError
 from lenticular.butler.redact import redact
 from lenticular.butler.store import Location, read_bytes
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
-__all__ = ["RepositoryConfiguration", "read_configuration"]
+__all__ = [
+    "CONFIGURATION_NAME",
+    "DEFAULT_DATABASE",
+    "ROOT_MARK",
+    "RepositoryConfiguration",
+    "read_configuration",
+    "with_credentials",
+]
 
 ROOT_MARK = "<butlerRoot>"
 DEFAULT_DATABASE = f"sqlite:///{ROOT_MARK}/gen3.sqlite3"
@@ -65,26 +73,18 @@ class RepositoryConfiguration:
             Raised if the repository has no database of its own (it is behind
             a Butler server) or the address cannot be parsed.
         """
-        import sqlalchemy
-
         if self.database is None:
             raise ConfigurationError(
                 "This repository is served by a Butler server and has no database to ask directly",
                 where=self.location,
-                hint="Use `Repository.butler`.",
+                hint="Use lsst.daf.butler.Butler.from_config on it.",
             )
-        try:
-            url = sqlalchemy.make_url(self.database)
-        except sqlalchemy.exc.ArgumentError as error:
-            hint = "Write registry.db as sqlite:///path or postgresql://user@host/database."
-            raise ConfigurationError(
-                "The database's address cannot be understood", where=self.location, hint=hint
-            ) from error
+        url = parse_database(self.database, where=self.location)
         registry = self.content.get("registry") or {}
         for key in ("username", "password", "host", "port", "database"):
             if getattr(url, key) is None and registry.get(key) is not None:
                 url = url.set(**{key: registry[key]})
-        return _with_credentials(url)
+        return with_credentials(url)
 
 
 def read_configuration(target: Location, *, timeout: float = 5.0) -> RepositoryConfiguration:
@@ -129,7 +129,7 @@ def _parse(data: bytes, location: Location) -> dict[str, Any]:
             f"The configuration is not valid YAML{line}",
             where=location,
             hint="Compare it with a repository that works.",
-        ) from error
+        ) from None  # the parser's own error quotes the line, and with it a password
     if (
         not isinstance(content, dict)
         or not {"registry", "datastore", "remote_butler", "cls"} & content.keys()
@@ -138,6 +138,13 @@ def _parse(data: bytes, location: Location) -> dict[str, Any]:
         raise ConfigurationError(
             "This file is not the configuration of a Butler repository", where=location, hint=hint
         )
+    for part in ("registry", "datastore"):
+        if not isinstance(content.get(part) or {}, dict):
+            raise ConfigurationError(
+                f"What the configuration says of its {part} is not a mapping",
+                where=location,
+                hint=f"Write the settings of {part} as `key: value` lines, indented below it.",
+            )
     return content
 
 
@@ -169,7 +176,14 @@ def _resolve(text: str, root: Location) -> str:
 
 def _datastore_roots(datastore: Mapping[str, Any], root: Location) -> Iterator[Location]:
     for child in datastore.get("datastores") or ():
-        yield from _datastore_roots(child.get("datastore", child), root)
+        inner = child.get("datastore", child) if isinstance(child, dict) else None
+        if not isinstance(inner, dict):
+            raise ConfigurationError(
+                "A member of the chained datastore is not a mapping",
+                where=root,
+                hint="Write each of datastore.datastores as `- datastore: {cls: ..., root: ...}`.",
+            )
+        yield from _datastore_roots(inner, root)
     if "datastores" not in datastore:
         declared = datastore.get("root")
         kind = str(datastore.get("cls", "FileDatastore"))
@@ -177,8 +191,19 @@ def _datastore_roots(datastore: Mapping[str, Any], root: Location) -> Iterator[L
             yield Location.parse(_resolve(str(declared or f"{ROOT_MARK}/datastore"), root))
 
 
-def _with_credentials(url: sqlalchemy.URL) -> sqlalchemy.URL:
-    """Add user and password from ``db-auth.yaml``, as upstream does."""
+def with_credentials(url: sqlalchemy.URL) -> sqlalchemy.URL:
+    """Add user and password from ``db-auth.yaml``, as upstream does.
+
+    Parameters
+    ----------
+    url
+        Address of a database, with or without a user.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if the file is malformed, or readable by others.
+    """
     if url.get_backend_name() == "sqlite" or url.host is None or url.database is None or url.password:
         return url
     from lsst.utils.db_auth import DbAuth, DbAuthError, DbAuthNotFoundError

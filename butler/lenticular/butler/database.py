@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import socket
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from lenticular.butler.errors import (
+    ConfigurationError,
     DatabaseUnreachableError,
     ReadOnlyRepositoryError,
     RepositoryError,
@@ -19,7 +22,45 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
-__all__ = ["analyze", "explained", "open_engine"]
+__all__ = ["analyze", "answering_within", "explained", "open_engine", "parse_database"]
+
+_BACKENDS = {"sqlite", "postgresql"}
+_PATIENCE = 30.0
+"""Seconds after which a line that was good before counts as dead, at the earliest."""
+
+
+def parse_database(text: str, *, where: object) -> sqlalchemy.URL:
+    """Return the address of a database that upstream can keep a registry in.
+
+    Parameters
+    ----------
+    text
+        SQLAlchemy URL.
+    where
+        The repository concerned, to be named in the error.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if it cannot be parsed, or names another kind of database.
+    """
+    import sqlalchemy
+
+    hint = "Write registry.db as sqlite:///path or postgresql://user@host:port/database."
+    try:
+        url = sqlalchemy.make_url(text)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # the latter for a port that is no number
+        # Without its cause, which may quote an address with a password.
+        raise ConfigurationError(
+            "The database's address cannot be understood", where=where, hint=hint
+        ) from None
+    if url.get_backend_name() not in _BACKENDS:
+        raise ConfigurationError(
+            f"A registry cannot be kept in a database of the kind {url.get_backend_name()!r}",
+            where=where,
+            hint=hint,
+        )
+    return url
 
 
 def open_engine(url: sqlalchemy.URL, *, writeable: bool = False, timeout: float = 5.0) -> sqlalchemy.Engine:
@@ -41,24 +82,49 @@ def open_engine(url: sqlalchemy.URL, *, writeable: bool = False, timeout: float 
         would make an empty one.
     ReadOnlyRepositoryError
         Raised if the file of a SQLite database may not be written, and is to be.
+    ConfigurationError
+        Raised if the address asks for a driver that is not installed.
     """
-    import sqlalchemy
-
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, writeable=writeable, timeout=timeout)
     # Read-only is set for each transaction rather than for the session: behind
     # a connection pool (pgbouncer) a session's settings are not one's own.
-    return sqlalchemy.create_engine(
-        url,
-        connect_args={"connect_timeout": max(1, round(timeout)), "application_name": "lenticular"},
-        execution_options={} if writeable else {"postgresql_readonly": True},
-        pool_size=4,
-        max_overflow=4,
-        pool_timeout=timeout,
-        pool_use_lifo=True,
-        pool_recycle=600,
-        hide_parameters=True,
-    )
+    options: dict[str, Any] = {} if writeable else {"postgresql_readonly": True}
+    return _postgresql_engine(url, timeout=timeout, execution_options=options)
+
+
+def _postgresql_engine(
+    url: sqlalchemy.URL, *, timeout: float, execution_options: dict[str, Any]
+) -> sqlalchemy.Engine:
+    import sqlalchemy
+
+    arguments = {
+        "connect_timeout": max(1, round(timeout)),
+        "application_name": "lenticular",
+        # Without these a query over a line that has gone dead waits for hours.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": round(1000 * max(timeout, _PATIENCE)),
+    }
+    try:
+        return sqlalchemy.create_engine(
+            url,
+            connect_args=arguments,
+            execution_options=execution_options,
+            pool_size=4,
+            max_overflow=4,
+            pool_timeout=timeout,
+            pool_use_lifo=True,
+            pool_recycle=600,
+            hide_parameters=True,
+        )
+    except (ModuleNotFoundError, sqlalchemy.exc.NoSuchModuleError) as error:
+        raise ConfigurationError(
+            f"The driver {url.get_driver_name()!r} for the database is not installed",
+            where=url,
+            hint="Write the address as postgresql://user@host/database.",
+        ) from error
 
 
 def _sqlite_engine(url: sqlalchemy.URL, *, writeable: bool, timeout: float) -> sqlalchemy.Engine:
@@ -77,6 +143,100 @@ def _sqlite_engine(url: sqlalchemy.URL, *, writeable: bool, timeout: float) -> s
     query = {"uri": "true"} if writeable else {"uri": "true", "mode": "ro"}
     target = sqlalchemy.URL.create("sqlite", database=path.as_uri(), query=query)
     return sqlalchemy.create_engine(target, connect_args={"timeout": timeout}, hide_parameters=True)
+
+
+@contextmanager
+def answering_within(engine: sqlalchemy.Engine, timeout: float, *, where: object) -> Iterator[None]:
+    """Give a new engine's first questions a deadline.
+
+    The driver's own deadline ends with the login. A server, or a network, that
+    stalls after it would be waited for without end: at the deadline the
+    sockets of the connections made meanwhile are shut, which ends the wait on
+    TCP and Unix sockets alike.
+
+    Parameters
+    ----------
+    engine
+        An engine that has no connection yet.
+    timeout
+        Seconds that everything inside the context may take.
+    where
+        The repository concerned, to be named in the error.
+
+    Raises
+    ------
+    DatabaseUnreachableError
+        Raised if the deadline has passed.
+    """
+    import sqlalchemy
+
+    if engine.dialect.name == "sqlite":
+        yield
+        return
+    guard = _Deadline(timeout)
+    # Before SQLAlchemy's own first questions, which may be stalled as well.
+    sqlalchemy.event.listen(engine, "connect", guard.watch, insert=True)
+    try:
+        with guard:
+            yield
+    except (sqlalchemy.exc.DBAPIError, RepositoryError) as error:
+        if not guard.expired:
+            raise
+        raise DatabaseUnreachableError(
+            f"The database did not answer within {timeout:g} s",
+            where=where,
+            hint="Is it overloaded, is the network up, and is a firewall in between?",
+        ) from error
+    finally:
+        sqlalchemy.event.remove(engine, "connect", guard.watch)
+        if guard.expired:
+            engine.dispose()  # no connection whose socket is shut stays in the pool
+
+
+class _Deadline:
+    """Shuts the sockets of connections at a moment, unless left before."""
+
+    expired: bool
+    """Whether the moment has come."""
+
+    def __init__(self, seconds: float) -> None:
+        self.expired = False
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+
+    def watch(self, connection: Any, _record: object) -> None:
+        """Take a driver's connection into care."""
+        # A copy of the descriptor: the original's number may be another
+        # file's by the time it is shut.
+        line = socket.socket(fileno=os.dup(connection.fileno()))
+        with self._lock:
+            self._sockets.append(line)
+            if self.expired:
+                _shut(line)
+
+    def _expire(self) -> None:
+        with self._lock:
+            self.expired = True
+            for line in self._sockets:
+                _shut(line)
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for line in self._sockets:
+                line.close()
+            self._sockets.clear()
+
+
+def _shut(line: socket.socket) -> None:
+    with suppress(OSError):  # gone already
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from lenticular.butler.store import Location, read_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["add_label", "labels", "resolve"]
+__all__ = ["add_label", "check_label", "labels", "resolve"]
 
 FILE_VARIABLE = "DAF_BUTLER_REPOSITORY_INDEX"
 TEXT_VARIABLE = "DAF_BUTLER_REPOSITORIES"
@@ -94,10 +94,7 @@ def add_label(label: str, uri: str, file: Path) -> None:
     """
     import yaml
 
-    if not label.replace("_", "a").replace("-", "a").replace(".", "a").isalnum():
-        raise ConfigurationError(
-            f"{label!r} cannot be a label", hint="Use letters, digits, '_', '-' and '.'."
-        )
+    check_label(label)
     known = dict(_parse(file.read_text(), str(file))) if file.exists() else {}
     known[label] = uri
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -106,15 +103,34 @@ def add_label(label: str, uri: str, file: Path) -> None:
     draft.replace(file)
 
 
+def check_label(label: str) -> None:
+    """Check that a word can be a label.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if it has characters other than letters, digits, ``_``, ``-``
+        and ``.``, and could be taken for a path.
+    """
+    if not label.replace("_", "a").replace("-", "a").replace(".", "a").isalnum():
+        raise ConfigurationError(
+            f"{label!r} cannot be a label", hint="Use letters, digits, '_', '-' and '.'."
+        )
+
+
 def _parse(text: str, where: str) -> dict[str, str]:
     import yaml
 
     try:
         content = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f" at line {mark.line + 1}"
         raise ConfigurationError(
-            "The repository index is not valid YAML", where=where, hint="Write one `label: uri` a line."
-        ) from error
+            f"The repository index is not valid YAML{line}",
+            where=where,
+            hint="Write one `label: uri` a line.",
+        ) from None  # the parser's own error quotes the line, and with it a password
     if not isinstance(content, dict) or not all(isinstance(uri, str) for uri in content.values()):
         raise ConfigurationError(
             "The repository index is not a list of labels", where=where, hint="Write one `label: uri` a line."

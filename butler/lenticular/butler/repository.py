@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lenticular.butler import browse, index
 from lenticular.butler.configuration import RepositoryConfiguration, read_configuration
-from lenticular.butler.database import analyze, open_engine
+from lenticular.butler.database import analyze, answering_within, open_engine
 from lenticular.butler.errors import ReadOnlyRepositoryError
 from lenticular.butler.schema import Tables, check_schema, registry_tables
 from lenticular.butler.store import Location, probe_store
@@ -113,7 +113,8 @@ class Repository:
         engine = open_engine(configuration.database_url, writeable=writeable, timeout=timeout)
         repository = cls(configuration, engine, label=label, writeable=writeable, timeout=timeout)
         try:
-            check_schema(engine, repository._tables, where=repository.name)
+            with answering_within(engine, timeout, where=repository.name):
+                check_schema(engine, repository._tables, where=repository.name)
         except BaseException:
             engine.dispose()
             raise
@@ -145,18 +146,8 @@ class Repository:
                     probe_store(datastore, timeout=self._timeout)
                 from lsst.daf.butler import Butler
 
-                self._butler = Butler.from_config(
-                    self.configuration.location.path
-                    if self.configuration.location.is_local
-                    else self._configuration_uri(),
-                    writeable=self.writeable,
-                )
+                self._butler = Butler.from_config(self.configuration.location.uri, writeable=self.writeable)
             return self._butler
-
-    def _configuration_uri(self) -> str:
-        location = self.configuration.location
-        profile = f"{location.profile}@" if location.profile else ""
-        return f"{location.scheme}://{profile}{location.container}/{location.path.lstrip('/')}"
 
     def collections(
         self, patterns: str | Iterable[str] = "*", *, kinds: Iterable[CollectionKind] | None = None

@@ -8,8 +8,10 @@ deadline, so that a person learns of a wrong address while still looking.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +20,7 @@ from lenticular.butler.errors import ConfigurationError, RepositoryNotFoundError
 from lenticular.butler.redact import redact
 
 if TYPE_CHECKING:
+    import boto3
     from obstore.store import HTTPStore, S3Store
 
 __all__ = ["Location", "probe_store", "read_bytes"]
@@ -26,7 +29,7 @@ _PROFILE_VARIABLE = "LSST_RESOURCES_S3_PROFILE_"
 _ENDPOINT_VARIABLES = ("S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Location:
     """A place that a repository's configuration or datastore may be in."""
 
@@ -76,10 +79,19 @@ class Location:
         )
 
     def __str__(self) -> str:
+        return self.uri if self.scheme == "file" else redact(self.uri)
+
+    def __repr__(self) -> str:
+        # Not that of the fields: a container or a profile may hold a password.
+        return f"Location({str(self)!r})"
+
+    @property
+    def uri(self) -> str:
+        """The whole address, fit to be opened but, with a password in it, not to be shown."""
         if self.scheme == "file":
             return self.path
         profile = f"{self.profile}@" if self.profile else ""
-        return redact(f"{self.scheme}://{profile}{self.container}/{self.path.lstrip('/')}")
+        return f"{self.scheme}://{profile}{self.container}/{self.path.lstrip('/')}"
 
     @property
     def is_local(self) -> bool:
@@ -211,9 +223,8 @@ def _open_store(location: Location, timeout: float) -> S3Store | HTTPStore:
 def _s3_options(profile: str | None) -> dict[str, Any]:
     """Return endpoint and credentials as lsst.resources would choose them."""
     endpoint, credentials = _profile_endpoint(profile)
-    options: dict[str, Any] = {
-        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    }
+    options: dict[str, Any] = {}
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if endpoint:
         options["endpoint"] = endpoint
     if credentials:
@@ -221,15 +232,32 @@ def _s3_options(profile: str | None) -> dict[str, Any]:
     elif "AWS_ACCESS_KEY_ID" not in os.environ:
         # Roles, container credentials and shared credential files: boto3 knows
         # them all, obstore only some.
-        import boto3
         from obstore.auth.boto3 import Boto3CredentialProvider
 
-        session = boto3.Session(profile_name=None if endpoint else profile)
+        session = _session(None if endpoint else profile)
+        region = region or session.region_name
         if session.get_credentials() is None:
             options["skip_signature"] = True
         else:
             options["credential_provider"] = Boto3CredentialProvider(session)
+    options["region"] = region or "us-east-1"
     return options
+
+
+def _session(profile: str | None) -> boto3.Session:
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
+    try:
+        return boto3.Session(profile_name=profile)
+    except ProfileNotFound as error:
+        name = profile or os.environ.get("AWS_PROFILE", "")
+        raise ConfigurationError(
+            f"No profile is called {name!r}",
+            where=f"s3://{profile}@..." if profile else "AWS_PROFILE",
+            hint=f"Add it to the shared credentials file, or set {_PROFILE_VARIABLE}{name} "
+            "to http://key:secret@host:port.",
+        ) from error
 
 
 def _profile_endpoint(profile: str | None) -> tuple[str | None, tuple[str, str] | None]:
@@ -242,20 +270,61 @@ def _profile_endpoint(profile: str | None) -> tuple[str | None, tuple[str, str] 
     return f"{parts.scheme}://{host}{parts.path}", credentials
 
 
+_STATUS = re.compile(r"status code: (\d{3})[^:\n]*(?::\s*(?P<body>[^\n]*))?")
+_CODE = re.compile(r"<Code>\s*([A-Za-z0-9.]{1,60})\s*</Code>")
+
+
+def _answer(error: Exception) -> tuple[int | None, str]:
+    """Return the status with which a store answered, if it did, and S3's name for it."""
+    found = _STATUS.search(str(error))
+    if found is None:
+        return None, ""
+    code = _CODE.search(found["body"] or "")
+    return int(found[1]), "" if code is None else code[1]
+
+
 def _is_refusal(error: Exception) -> bool:
-    return type(error).__name__ in {"PermissionDeniedError", "UnauthenticatedError"}
+    # A listing that is refused comes as a generic error, its status in the text only.
+    if type(error).__name__ in {"PermissionDeniedError", "UnauthenticatedError"}:
+        return True
+    return _answer(error)[0] in {401, 403}
+
+
+def _endpoint_shown(location: Location) -> str:
+    if location.scheme != "s3":
+        return redact(f"{location.scheme}://{location.container}")
+    return redact(_profile_endpoint(location.profile)[0] or "AWS")
 
 
 def _store_error(error: Exception, location: Location, timeout: float) -> StoreUnreachableError:
+    """Tell an answer that is no use from no answer, and one reason for it from another."""
+    endpoint = _endpoint_shown(location)
+    status, code = _answer(error)
+    name = "object store" if location.scheme == "s3" else "server"
+    text = str(error).lower()
     if _is_refusal(error):
+        what = f"The {name} refuses access" + (f" ({code})" if code else "")
         hint = "Check which credentials are in use (AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, the role)."
-        return StoreUnreachableError("The object store refuses access", where=location, hint=hint)
-    if isinstance(error, FileNotFoundError):
-        return StoreUnreachableError(
-            "The bucket does not exist", where=location, hint="Check its name and the endpoint."
-        )
-    endpoint = next((redact(os.environ[name]) for name in _ENDPOINT_VARIABLES if os.environ.get(name)), "AWS")
-    hint = f"The endpoint in use is {endpoint}; is it running, and is the network up?"
-    return StoreUnreachableError(
-        f"The object store did not answer within {timeout:g} s", where=location, hint=hint
-    )
+        if location.scheme != "s3":
+            hint = "Ask its operator for access; no credentials are sent to it from here."
+    elif isinstance(error, FileNotFoundError) or status == HTTPStatus.NOT_FOUND:
+        what, hint = "The bucket does not exist", f"Check its name and the endpoint, which is {endpoint}."
+    elif "expiredtoken" in text or "token has expired" in text:
+        what, hint = "The credentials for the object store have expired", "Log in again, or renew the token."
+    elif "configured region" in text or "PermanentRedirect" in code or status == HTTPStatus.MOVED_PERMANENTLY:
+        what = "The bucket is in another region, or at another address"
+        hint = f"Set AWS_REGION to the bucket's region; the endpoint in use is {endpoint}."
+    elif status is not None:
+        what = f"The {name} answers with an error: {status}{f' {code}' if code else ''}"
+        hint = f"The endpoint in use is {endpoint}; its log, or its operator, may say more."
+    elif "connection refused" in text or "connectionrefused" in text:
+        what, hint = f"The {name} does not accept connections", f"Is anything listening at {endpoint}?"
+    elif "dns error" in text or "failed to lookup address" in text:
+        what, hint = f"The {name}'s host is not known", f"Check the address, which is {endpoint}."
+    elif "timedout" in text or "timed out" in text:
+        what = f"The {name} did not answer within {timeout:g} s"
+        hint = f"The endpoint in use is {endpoint}; is it running, and is the network up?"
+    else:
+        what = f"The connection to the {name} failed"
+        hint = f"The endpoint in use is {endpoint}; is it running, and is the network up?"
+    return StoreUnreachableError(what, where=location, hint=hint)

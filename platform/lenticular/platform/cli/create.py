@@ -49,5 +49,9 @@ def create(
         label=label,
         label_file=index,
     )
-    click.echo(repr(repository))
-    repository.close()
+    with repository:
+        called = f" It is called {label}." if label else ""
+        click.echo(
+            f"Created a repository at {repository.uri}, "
+            f"with its registry in {repository.configuration.shown_database}.{called}"
+        )
