@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["reference"]
 
+_WIDTH = 100
+
 
 def reference() -> str:
     """Return the reference as Markdown."""
@@ -25,17 +27,20 @@ def reference() -> str:
         "what to do, with exit code 1; a wrong option has exit code 2; ctrl-C 130. `-v` before a command\n"
         "shows tracebacks.\n"
     )
-    return head + "".join(_sections(cli, "lenticular"))
+    root = click.Context(cli, info_name="lenticular", terminal_width=_WIDTH, **cli.context_settings)
+    return head + "".join(_sections(root))
 
 
-def _sections(command: click.Command, name: str) -> Iterator[str]:
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
-    yield f"\n## `{name}`\n\n```text\n{command.get_help(context)}\n```\n"
-    if isinstance(command, click.Group):
-        for child in command.list_commands(context):
-            found = command.get_command(context, child)
+def _sections(context: click.Context) -> Iterator[str]:
+    # Contexts are nested as they are in a real call: options are inherited.
+    yield f"\n## `{context.command_path}`\n\n```text\n{context.command.get_help(context)}\n```\n"
+    if isinstance(context.command, click.Group):
+        for child in context.command.list_commands(context):
+            found = context.command.get_command(context, child)
             if found is not None:
-                yield from _sections(found, f"{name} {child}")
+                yield from _sections(
+                    click.Context(found, info_name=child, parent=context, terminal_width=_WIDTH)
+                )
 
 
 if __name__ == "__main__":

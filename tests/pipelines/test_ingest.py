@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from lsst.daf.butler import Butler, Config, DatasetType, DimensionUniverse
 from lsst.daf.butler.registry import ConflictingDefinitionError
 from lsst.resources import ResourcePath
+from lsst.resources.file import FileResourcePath
 from sqlalchemy.exc import OperationalError
 
 from lenticular.butler.errors import (
@@ -22,7 +24,8 @@ from lenticular.butler.errors import (
     ReadOnlyRepositoryError,
 )
 from lenticular.pipelines.cerro.instrument import CerroCam
-from lenticular.pipelines.ingest import IngestReport, ingest_raws, observe, read_header
+from lenticular.pipelines.ingest import IngestReport, ingest_raws, known, observe, read_header
+from lenticular.pipelines.ingest.known import KNOWN_INSTRUMENTS, known_instrument, load_translators
 from lenticular.pipelines.storage import repository_config
 from tests.pipelines.ingest_support import (
     DECAM,
@@ -309,11 +312,62 @@ def test_a_header_that_makes_no_record_is_reported(
     assert stored(butler) == [(61101500, 0)]
 
 
-def test_an_unregistered_instrument_is_reported(tmp_path: Path) -> None:
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Butler]:
+    """Return a repository without any instrument."""
     Butler.makeRepo(str(tmp_path / "bare"), config=Config(repository_config()))
-    with Butler.from_config(str(tmp_path / "bare"), writeable=True) as butler:
-        report = ingest_raws(butler, [write_raw(tmp_path / "a.fits.fz")])
-    assert "not registered" in only_failure(report).what
+    with Butler.from_config(str(tmp_path / "bare"), writeable=True) as opened:
+        yield opened
+
+
+def instruments(butler: Butler) -> list[str]:
+    """Return the instruments that are registered, sorted."""
+    return sorted(str(r.name) for r in butler.query_dimension_records("instrument", explain=False))
+
+
+def test_known_instruments_are_registered_by_their_first_file(bare: Butler, folder: Path) -> None:
+    first = ingest_raws(bare, [write_raw(folder / "a.fits.fz"), write_fits(folder / "hsc.fits.fz", HSC)])
+    assert str(first) == "2 ingested, 0 skipped, 0 failed"
+    assert instruments(bare) == ["CerroCam", "HSC"]
+    assert str(ingest_raws(bare, [write_fits(folder / "decam.fits.fz", DECAM)])).startswith("1 ingested")
+    assert instruments(bare) == ["CerroCam", "DECam", "HSC"]
+
+
+def test_files_that_are_not_wanted_register_nothing(bare: Butler, folder: Path) -> None:
+    report = ingest_raws(bare, [write_raw(folder / "a.fits.fz")], instrument="HSC")
+    assert "from CerroCam, not from HSC" in only_failure(report).what
+    assert instruments(bare) == []
+
+
+def test_an_instrument_neither_registered_nor_known_is_reported(
+    bare: Butler, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(KNOWN_INSTRUMENTS, "CerroCam")
+    error = only_failure(ingest_raws(bare, [write_raw(folder / "a.fits.fz")]))
+    assert "not registered" in error.what
+    assert "butler register-instrument" in str(error.hint)
+    assert instruments(bare) == []
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN_INSTRUMENTS))
+def test_known_instruments_have_the_names_they_are_known_by(name: str) -> None:
+    instrument = known_instrument(name)
+    assert instrument is not None
+    assert instrument.getName() == name
+
+
+def test_a_broken_package_of_translators_is_logged_and_the_others_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    points = [
+        EntryPoint("absent", "no_such_package:translators", "astro_metadata_translators"),
+        EntryPoint(
+            "cerro", "lenticular.pipelines.cerro.translator:translators", "astro_metadata_translators"
+        ),
+    ]
+    monkeypatch.setattr(known, "entry_points", lambda *, group: [p for p in points if p.group == group])
+    assert load_translators.__wrapped__() == ("cerro",)
+    assert "no_such_package" in caplog.text
 
 
 def test_files_of_another_instrument_are_reported(butler: Butler, folder: Path) -> None:
@@ -374,6 +428,36 @@ def test_a_dataset_whose_file_is_gone_is_reported(butler: Butler, folder: Path) 
     assert "its file is gone" in error.what
     butler.pruneDatasets([ref], unstore=True, purge=True, disassociate=True)
     assert len(ingest_raws(butler, [file]).ingested) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ConnectionError("the store hung up"), "cannot be looked at: ConnectionError: the store hung up"),
+        (RuntimeError("no endpoint"), "cannot be looked at: RuntimeError: no endpoint"),
+        (FileNotFoundError("404"), "its file is gone"),
+    ],
+)
+def test_a_store_that_does_not_answer_is_not_called_empty(
+    butler: Butler, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: Exception, told: str
+) -> None:
+    file = write_raw(folder / "a.fits.fz")
+    ingest_raws(butler, [file])
+    (ref,) = butler.query_datasets("raw", collections=RUN)
+    stored_at = butler.getURI(ref)
+    size = FileResourcePath.size
+
+    def fail(uri: FileResourcePath) -> int:
+        if uri == stored_at:
+            raise answer
+        return size(uri)
+
+    monkeypatch.setattr(FileResourcePath, "size", fail)
+    error = only_failure(ingest_raws(butler, [file]))
+    assert told in error.what
+    assert ("Prune" in str(error.hint)) is isinstance(answer, FileNotFoundError)
+    monkeypatch.undo()
+    assert str(ingest_raws(butler, [file])) == "0 ingested, 1 skipped, 0 failed"
 
 
 def test_part_of_a_file_with_many_detectors_may_not_be_there_already(butler: Butler, folder: Path) -> None:

@@ -29,11 +29,11 @@ from tests.pipelines.ingest_support import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from lsst.daf.butler import DimensionRecord
-    from lsst.sphgeom import Region
+    from lsst.sphgeom import ConvexPolygon, Region
 
 PLAN = small_plan()
 UNIVERSE = DimensionUniverse()
@@ -117,7 +117,7 @@ def test_defining_again_changes_nothing(survey: Butler) -> None:
         )
     assert report == VisitReport(skipped=tuple(exposure.id for exposure in PLAN.science))
     assert written == [True]
-    assert told[-1] == ("find regions", 3, 3)
+    assert told == [("find regions", n, 3) for n in (1, 2, 3)]
 
 
 def test_chosen_exposures_only(survey: Butler) -> None:
@@ -271,6 +271,24 @@ def test_a_visit_grows_with_its_detectors(butler: Butler, tmp_path: Path) -> Non
     assert not before.region.contains(after.region)
     assert sorted(regions_of(butler, "CerroCam")) == [0, 1]
     assert define_visits(butler, instrument="CerroCam").skipped == (61101401,)
+
+
+def test_only_visits_that_lack_a_detector_cost_a_look_at_headers(
+    survey: Butler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, others = PLAN.science[0].id, [exposure.id for exposure in PLAN.science[1:]]
+    define_visits(survey, instrument="CerroCam", exposures=others)
+    read: list[int] = []
+    look = HeaderRegions.__call__
+
+    def counted(regions: HeaderRegions, exposure: DimensionRecord) -> Mapping[int, ConvexPolygon]:
+        read.append(int(exposure.id))
+        return look(regions, exposure)
+
+    monkeypatch.setattr(HeaderRegions, "__call__", counted)
+    report = define_visits(survey, instrument="CerroCam")
+    assert report == VisitReport(defined=(chosen,), skipped=tuple(others))
+    assert read == [chosen]
 
 
 # ---- real instruments

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from lenticular.butler import create_repository
+from lenticular.butler import Repository, create_repository
+from lenticular.pipelines.cerro.exposures import simulate_exposure
 from lenticular.platform.cli.main import cli
+from tests.pipelines.ingest_support import small_plan
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -109,6 +111,49 @@ def test_files_that_are_not_raws_are_listed_with_the_reason(repository: Path, tm
     assert result.exit_code == 1
     assert "0 ingested, 0 skipped, 1 failed" in result.stdout
     assert "broken.fits:" in result.stderr
+
+
+def test_a_new_repository_takes_raws_from_the_command_line(tmp_path: Path) -> None:
+    plan = small_plan()
+    exposure = plan.science[0]
+    for detector in plan.detector_ids:
+        simulate_exposure(plan, exposure, detector, tmp_path / "raws")
+    made = run_really("create", tmp_path / "r")
+    assert made.returncode == 0, made.stderr
+    first = run_really("ingest", tmp_path / "r", tmp_path / "raws")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.splitlines() == [
+        "2 ingested, 0 skipped, 0 failed",
+        "1 visits defined, 0 extended, 0 skipped, 0 failed",
+    ]
+    with Repository.open(tmp_path / "r") as opened:
+        (instrument,) = opened.butler.query_dimension_records("instrument")
+        (visit,) = opened.butler.query_dimension_records("visit", instrument=instrument.name)
+        raw = opened.butler.get(
+            "raw",
+            instrument=instrument.name,
+            exposure=exposure.id,
+            detector=1,
+            collections="CerroCam/raw/all",
+        )
+    assert (instrument.name, visit.id) == ("CerroCam", exposure.id)
+    assert raw.array.any()
+    again = run_really("ingest", tmp_path / "r", tmp_path / "raws")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines() == [
+        "0 ingested, 2 skipped, 0 failed",
+        "0 visits defined, 0 extended, 1 skipped, 0 failed",
+    ]
+
+
+def test_a_folder_without_fits_files_is_an_error(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    result = run_really("ingest", repository, tmp_path)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(
+        f"lenticular: The folder holds no FITS file ({tmp_path})\n  Give raw files"
+    )
 
 
 def test_without_runs_the_list_says_so() -> None:

@@ -67,6 +67,21 @@ def test_a_death_names_its_quantum_and_the_others_go_on(pool: ProcessPool) -> No
     assert isinstance(outcomes(pool)[0], Result)
 
 
+def test_a_death_names_the_log_that_the_worker_left(tmp_path: Path) -> None:
+    setup = WorkerSetup("repo", Path("graph.qg"), tmp_path)
+    with ProcessPool(1, setup, target=workers.obeys) as pool:
+        for number in (1, 2):
+            assignment = task("die", number)
+            if number == 1:
+                setup.log_of(assignment).parent.mkdir()
+                setup.log_of(assignment).write_text("The last words\n")
+            ready(pool, 1)
+            pool.submit(assignment)
+            (death,) = outcomes(pool)
+            assert isinstance(death, Death)
+            assert death.log == (str(setup.log_of(assignment)) if number == 1 else None)
+
+
 def test_an_idle_worker_that_is_killed_is_replaced_without_a_word(pool: ProcessPool) -> None:
     ready(pool, 1)
     pool.submit(task("work"))

@@ -58,7 +58,7 @@ class PaperPool:
         fate = self._fates.get(assignment.quantum, "s")
         letter = fate[min(assignment.attempt, len(fate)) - 1]
         if letter == "d":
-            return [Death(assignment, 4711, -9)]
+            return [Death(assignment, 4711, -9, "4711.log")]
         cause = None if letter == "s" else Cause("Boom", "It broke", transient=letter == "t")
         return [Result(assignment, 4711, Cost(1.0, 0.5, 1000), cause)]
 
@@ -191,7 +191,7 @@ def test_what_may_not_come_again_is_tried_again(
 def test_a_death_is_told_with_its_signal(tmp_path: Path) -> None:
     progress = run(thin([], 1), PaperPool(1, {UUID(int=0): "d"}), tmp_path)
     (failure,) = progress.failures.values()
-    assert (failure.error, failure.data_id) == ("WorkerDied", "n=0")
+    assert (failure.error, failure.data_id, failure.log) == ("WorkerDied", "n=0", "4711.log")
     assert "signal 9" in failure.message
 
 

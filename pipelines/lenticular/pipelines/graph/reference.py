@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lenticular.butler.errors import EmptyGraphError, GraphError
 from lenticular.pipelines.graph.configuration import nearest
+from lenticular.pipelines.graph.messages import builder_messages
 from lenticular.pipelines.graph.pipeline import load_pipeline, pipeline_graph
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ __all__ = ["Progress", "reference_components"]
 type Progress = Callable[[str], None]
 """Called with one line whenever there is something to say."""
 
-_BUILDER_LOGGER = "lsst.pipe.base.quantum_graph_builder"
 _NO_ROWS = "Initial data ID query returned no rows"
 _HINT_LINES = 4
 
@@ -72,7 +69,7 @@ def reference_components(
     inputs = _search_path(butler, request)
     _check_output_run(butler, output_run, request)
     tell("Asking the registry which data there are")
-    with _builder_messages(tell) as messages:
+    with builder_messages(tell) as messages:
         try:
             builder = AllDimensionsQuantumGraphBuilder(
                 tasks,
@@ -136,34 +133,6 @@ def _exists(butler: Butler, collection: str) -> bool:
     except MissingCollectionError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _builder_messages(tell: Progress) -> Iterator[list[str]]:
-    """Listen to what upstream's builder says, in this thread only."""
-    messages: list[str] = []
-    thread = threading.get_ident()
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread != thread:
-                return
-            if record.levelno >= logging.WARNING:
-                messages.append(record.getMessage())
-            else:
-                tell(record.getMessage())
-
-    logger = logging.getLogger(_BUILDER_LOGGER)
-    listener = Listener(level=logging.INFO)
-    level = logger.level
-    if not logger.isEnabledFor(logging.INFO):
-        logger.setLevel(logging.INFO)
-    logger.addHandler(listener)
-    try:
-        yield messages
-    finally:
-        logger.removeHandler(listener)
-        logger.setLevel(level)
 
 
 def _empty(request: GraphRequest, inputs: Sequence[str], messages: Sequence[str]) -> EmptyGraphError:

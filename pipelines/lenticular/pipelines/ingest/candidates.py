@@ -10,7 +10,7 @@ from lsst.resources import ResourcePath
 
 from lenticular.butler.errors import IngestError
 from lenticular.pipelines.ingest.headers import read_header, read_headers
-from lenticular.pipelines.ingest.instruments import DECam, HyperSuprimeCam
+from lenticular.pipelines.ingest.known import known_instrument
 from lenticular.pipelines.ingest.records import observe
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from lenticular.pipelines.ingest.reports import Progress
 
 __all__ = ["Candidate", "Instruments", "examine"]
-
-_BUILT_IN: dict[str, type[Instrument]] = {"DECam": DECam, "HSC": HyperSuprimeCam}
-"""Stand-ins, where the class that a repository names is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +69,59 @@ class Instruments:
     def __init__(self, butler: Butler) -> None:
         self._registry = butler.registry
         self._found: dict[str, Instrument] = {}
+        self._unregistered: set[str] = set()
         Instrument.importAll(self._registry)
 
     def get(self, name: str, where: object) -> Instrument:
         """Return an instrument by its short name.
 
+        One that is known but not registered is returned all the same, and
+        one that is known stands in for a class that is not installed.
+
+        Parameters
+        ----------
+        name
+            Short name.
+        where
+            The file that it is wanted for, for messages.
+
         Raises
         ------
         lenticular.butler.errors.IngestError
-            If it is not registered, or its class cannot be imported.
+            If it is neither registered nor known, or its class cannot be
+            imported.
         """
         if name not in self._found:
             self._found[name] = self._load(name, where)
         return self._found[name]
 
+    def ensure_registered(self, name: str) -> None:
+        """Register an instrument that is known, if the repository lacks it.
+
+        Parameters
+        ----------
+        name
+            Short name of an instrument that `get` has returned.
+        """
+        if name in self._unregistered:
+            self._found[name].register(self._registry)
+            self._unregistered.discard(name)
+
     def _load(self, name: str, where: object) -> Instrument:
         try:
             return Instrument.fromName(name, self._registry)
         except LookupError as error:
+            if (known := known_instrument(name)) is not None:
+                self._unregistered.add(name)
+                return known
             raise IngestError(
                 f"The instrument {name!r} is not registered in this repository",
                 where=where,
-                hint="Register it first: Instrument.register(butler.registry).",
+                hint="Register it first: `butler register-instrument REPOSITORY package.module.Class`.",
             ) from error
         except (ImportError, TypeError) as error:
-            if name in _BUILT_IN:
-                return _BUILT_IN[name]()
+            if (known := known_instrument(name)) is not None:
+                return known
             raise IngestError(
                 f"The class of the instrument {name!r} cannot be imported: {error}",
                 where=where,
@@ -106,7 +130,12 @@ class Instruments:
 
 
 def examine(
-    files: Iterable[ResourcePathExpression], butler: Butler, *, expected: str | None, progress: Progress
+    files: Iterable[ResourcePathExpression],
+    butler: Butler,
+    instruments: Instruments,
+    *,
+    expected: str | None,
+    progress: Progress,
 ) -> tuple[list[Candidate], list[tuple[str, IngestError]]]:
     """Read the headers of files.
 
@@ -116,6 +145,8 @@ def examine(
         The files; one given twice counts once.
     butler
         The repository that they are for.
+    instruments
+        Its instruments.
     expected
         Short name of the instrument that all must be from, or none.
     progress
@@ -129,7 +160,6 @@ def examine(
         The others, each with the reason.
     """
     uris = sorted(_distinct(files), key=str)
-    instruments = Instruments(butler)
     candidates: list[Candidate] = []
     failed: list[tuple[str, IngestError]] = []
     for done, uri in enumerate(uris, start=1):

@@ -63,7 +63,8 @@ def ingest_raws(
     """Register raw files: their exposures, and a dataset for each detector.
 
     Works for every instrument that is registered in the repository and has a
-    translator in `astro_metadata_translator`.
+    header translator in an installed package. CerroCam, DECam and HSC need not
+    be registered: the first ingest does it.
 
     Parameters
     ----------
@@ -108,12 +109,13 @@ def ingest_raws(
         )
     told = progress if progress is not None else _silent
     expected = instrument.getName() if isinstance(instrument, Instrument) else instrument
-    candidates, failed = examine(files, butler, expected=expected, progress=told)
-    report = IngestReport(failed=tuple(failed))
     instruments = Instruments(butler)
+    candidates, failed = examine(files, butler, instruments, expected=expected, progress=told)
+    report = IngestReport(failed=tuple(failed))
     done = 0
     for name, members in groupby(candidates, key=lambda candidate: candidate.instrument):
         found = instrument if isinstance(instrument, Instrument) else instruments.get(name, name)
+        instruments.ensure_registered(name)
         writer = _Writer(butler, found, run, transfer)
 
         def tell(count: int, before: int = done) -> None:
@@ -241,18 +243,29 @@ class _Writer:
         return new, IngestReport(skipped=skipped, failed=tuple(failed), exposures=_exposures(there))
 
     def _compare(
-        self, candidate: Candidate, refs: Sequence[DatasetRef], length: int | None
+        self, candidate: Candidate, refs: Sequence[DatasetRef], length: int | Exception
     ) -> IngestError | None:
         """Return what is wrong with a file whose datasets, some or all, are registered."""
         exposure, detector = candidate.keys[0]
         what = f"Exposure {exposure}, detector {detector} is registered"
-        if length is None:
+        if isinstance(length, FileNotFoundError):
             return IngestError(
                 f"{what}, but its file is gone",
                 where=candidate.uri,
                 hint=f"Prune that dataset from {self._run}, then ingest this file again.",
             )
-        if len(refs) < len(candidate.keys) or length != candidate.uri.size():
+        here = _length(candidate.uri)
+        for place, answer in (("its file", length), ("the file to ingest", here)):
+            if isinstance(answer, Exception):
+                # No answer is no proof that anything is wrong with either.
+                failure = IngestError(
+                    f"{what}, but {place} cannot be looked at: {type(answer).__name__}: {answer}",
+                    where=candidate.uri,
+                    hint="Nothing was changed. Ingest again when the store answers.",
+                )
+                failure.__cause__ = answer
+                return failure
+        if len(refs) < len(candidate.keys) or length != here:
             return IngestError(
                 f"{what} with another file",
                 where=candidate.uri,
@@ -310,8 +323,8 @@ def _exposures(candidates: Iterable[Candidate]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted({(candidate.instrument, candidate.exposure_id) for candidate in candidates}))
 
 
-def _lengths(butler: Butler, refs: Sequence[DatasetRef]) -> dict[DatasetRef, int | None]:
-    """Return the length of each dataset's file in bytes, none where it is gone."""
+def _lengths(butler: Butler, refs: Sequence[DatasetRef]) -> dict[DatasetRef, int | Exception]:
+    """Return the length of each dataset's file in bytes, or why it is not known."""
     # The registry is asked from this thread only; the store answers several
     # requests at a time.
     uris = [_place(butler, ref) for ref in refs]
@@ -319,15 +332,20 @@ def _lengths(butler: Butler, refs: Sequence[DatasetRef]) -> dict[DatasetRef, int
         return dict(zip(refs, pool.map(_length, uris), strict=True))
 
 
-def _place(butler: Butler, ref: DatasetRef) -> ResourcePath | None:
+def _place(butler: Butler, ref: DatasetRef) -> ResourcePath | Exception:
     try:
         return butler.getURI(ref)
-    except (LookupError, OSError):
-        return None
+    except LookupError as error:
+        # The datastore has no record of it.
+        return FileNotFoundError(str(error))
+    except OSError as error:
+        return error
 
 
-def _length(uri: ResourcePath | None) -> int | None:
+def _length(uri: ResourcePath | Exception) -> int | Exception:
+    if isinstance(uri, Exception):
+        return uri
     try:
-        return None if uri is None else uri.size()
-    except OSError:
-        return None
+        return uri.size()
+    except Exception as error:  # noqa: BLE001 - each kind of store has errors of its own
+        return error

@@ -12,6 +12,7 @@ from astro_metadata_translator import ObservationInfo
 from lsst.daf.butler import Timespan
 
 from lenticular.butler.errors import IngestError
+from lenticular.pipelines.ingest.known import load_translators
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -131,6 +132,7 @@ def observe(
 
 def _translate(header: MutableMapping[str, Any], where: object) -> ObservationInfo:
     """Return what a translator makes of a header."""
+    load_translators()
     try:
         # Only what the records hold is computed: others may need tables of the
         # Earth's rotation from the network.
@@ -156,7 +158,8 @@ def _unknown_instrument(header: MutableMapping[str, Any], where: object) -> Inge
     return IngestError(
         f"No translator knows the instrument of this file ({told})",
         where=where,
-        hint="Import the module of the instrument's translator first, or register its instrument.",
+        hint="Install the package of the instrument, then register it in the repository: "
+        "`butler register-instrument REPOSITORY package.module.Class`.",
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from itertools import batched
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -40,12 +41,22 @@ _WIDEST = 10.0
 _DISTORTED = 1.5
 """No detector is larger or smaller than its pixel scale tells by more than this factor."""
 
+_BATCH = 1000
+"""How many exposures one query asks for."""
+
 _CORNERS_X = np.array([0.0, 1.0, 1.0, 0.0])
 _CORNERS_Y = np.array([0.0, 0.0, 1.0, 1.0])
 
 
 class RegionSource(Protocol):
     """Knows the region of each detector of an exposure."""
+
+    def detectors(self, exposures: Sequence[DimensionRecord]) -> Mapping[int, frozenset[int]]:
+        """Return the IDs of the detectors of each exposure, by exposure ID.
+
+        That is cheap where the regions are not: it tells which exposures
+        need to be looked at. An exposure without detectors may be left out.
+        """
 
     def __call__(self, exposure: DimensionRecord) -> Mapping[int, ConvexPolygon]:
         """Return the region of each detector that is known for this exposure.
@@ -83,6 +94,11 @@ class CameraRegions:
 
     padding: float = DEFAULT_PADDING
     """Margin on each side [arcsec]."""
+
+    def detectors(self, exposures: Sequence[DimensionRecord]) -> Mapping[int, frozenset[int]]:
+        """Return the IDs of the detectors of the camera, by exposure ID."""
+        of_camera = frozenset(detector.id for detector in self.camera.detectors)
+        return {int(exposure.id): of_camera for exposure in exposures}
 
     def __call__(self, exposure: DimensionRecord) -> Mapping[int, ConvexPolygon]:
         """Return the region of each detector of the camera."""
@@ -129,6 +145,23 @@ class HeaderRegions:
 
     padding: float = DEFAULT_PADDING
     """Margin on each side [arcsec]."""
+
+    def detectors(self, exposures: Sequence[DimensionRecord]) -> Mapping[int, frozenset[int]]:
+        """Return the IDs of the detectors with a raw, by exposure ID; no file is read."""
+        found: dict[int, set[int]] = {}
+        for batch in batched(exposures, _BATCH, strict=False):
+            refs = self.butler.query_datasets(
+                self.dataset_type,
+                collections=self.collections,
+                where="exposure IN (ids)",
+                bind={"ids": [int(exposure.id) for exposure in batch]},
+                instrument=str(batch[0].instrument),
+                explain=False,
+                limit=None,
+            )
+            for ref in refs:
+                found.setdefault(int(ref.dataId["exposure"]), set()).add(int(ref.dataId["detector"]))
+        return {exposure: frozenset(detectors) for exposure, detectors in found.items()}
 
     def __call__(self, exposure: DimensionRecord) -> Mapping[int, ConvexPolygon]:
         """Return the region of each detector with a raw."""

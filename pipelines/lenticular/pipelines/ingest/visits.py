@@ -107,22 +107,17 @@ def define_visits(
     ]
     if regions is None:
         regions = HeaderRegions(butler, _raw_runs(butler) if collections is None else collections)
-    existing = _existing(butler, name)
+    existing = _existing(butler, name, [int(record.id) for record in records])
+    incomplete, skipped = _incomplete(records, existing, regions)
     definitions: list[_Visit] = []
-    skipped: list[int] = []
     failed: list[tuple[int, DataError]] = []
-    for done, record in enumerate(records, start=1):
+    for done, record in enumerate(incomplete, start=1):
         try:
-            visit = _Visit(record, regions(record), existing.get(int(record.id), frozenset()))
+            definitions.append(_Visit(record, regions(record), existing.get(int(record.id), frozenset())))
         except DataError as error:
             failed.append((int(record.id), error))
-        else:
-            if visit.missing:
-                definitions.append(visit)
-            else:
-                skipped.append(visit.id)
         if progress is not None:
-            progress("find regions", done, len(records))
+            progress("find regions", done, len(incomplete))
     for group in batched(definitions, _GROUP, strict=False):
         _write(butler, group)
     if definitions and on_written is not None:
@@ -197,15 +192,39 @@ def _raw_runs(butler: Butler) -> list[str]:
     return sorted(info.name for info in infos if info.dataset_types)
 
 
-def _existing(butler: Butler, instrument: str) -> dict[int, frozenset[int]]:
-    """Return the detectors with a region, by visit."""
-    records = butler.query_dimension_records(
-        "visit_detector_region", instrument=instrument, explain=False, limit=None
-    )
+def _existing(butler: Butler, instrument: str, ids: Sequence[int]) -> dict[int, frozenset[int]]:
+    """Return the detectors with a region, of each of these visits that exists."""
     found: dict[int, set[int]] = {}
-    for record in records:
-        found.setdefault(int(record.visit), set()).add(int(record.detector))
+    for batch in batched(ids, _BATCH, strict=False):
+        records = butler.query_dimension_records(
+            "visit_detector_region",
+            where="visit IN (ids)",
+            bind={"ids": list(batch)},
+            instrument=instrument,
+            explain=False,
+            limit=None,
+        )
+        for record in records:
+            found.setdefault(int(record.visit), set()).add(int(record.detector))
     return {visit: frozenset(detectors) for visit, detectors in found.items()}
+
+
+def _incomplete(
+    records: Sequence[DimensionRecord], existing: Mapping[int, frozenset[int]], regions: RegionSource
+) -> tuple[list[DimensionRecord], list[int]]:
+    """Return the exposures whose visits lack a detector, and the IDs of those that are complete.
+
+    For the complete ones no region is asked for, and so no header read.
+    """
+    known = [record for record in records if int(record.id) in existing]
+    wanted = regions.detectors(known) if known else {}
+    complete = [
+        int(record.id)
+        for record in known
+        if wanted.get(int(record.id), frozenset()) <= existing[int(record.id)]
+    ]
+    done = frozenset(complete)
+    return [record for record in records if int(record.id) not in done], complete
 
 
 def _write(butler: Butler, visits: Sequence[_Visit]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lsst.pipe.base import AlgorithmError, NoWorkFound, PipelineTask, Struct
@@ -24,11 +22,12 @@ from lenticular.pipelines.tasks.calibrate_image_steps import (
     measure_sources,
 )
 from lenticular.pipelines.tasks.star_table import match_table, star_table
+from lenticular.pipelines.tasks.timing import timed
 from lenticular.pipelines.tasks.visit_image import VisitFacts, assemble_visit_image, calibrated_mask
 from lenticular.pipelines.tasks.visit_statistics import calibration_metrics, summary_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from astropy.table import Table
     from astropy.wcs import WCS
@@ -163,22 +162,22 @@ class CalibrateImageTask(PipelineTask):
         config = self.config
         planes = self._planes(exposure, facts)
         nominal = _nominal_wcs(exposure)
-        with _timed(seconds, "references"):
+        with timed(seconds, "references"):
             # First, for it is quick and without it all else is in vain.
             catalogue = _catalogue(references, facts)
-        with _timed(seconds, "background"):
+        with timed(seconds, "background"):
             sky = estimate_background(planes.image, planes.unusable, mesh=config.backgroundMesh)
-        with _timed(seconds, "psf"):
+        with timed(seconds, "psf"):
             psf = measure_psf(planes, sky, config)
         n_cosmic_ray = 0
         if config.doCosmicRay:
-            with _timed(seconds, "cosmic_rays"):
+            with timed(seconds, "cosmic_rays"):
                 n_cosmic_ray = find_cosmic_rays_with_psf(planes, sky, psf, config)
-        with _timed(seconds, "sources"):
+        with timed(seconds, "sources"):
             detected = find_sources(planes, sky, psf, config)
-        with _timed(seconds, "measurement"):
+        with timed(seconds, "measurement"):
             sources = measure_sources(planes, detected, psf, config)
-        with _timed(seconds, "calibration"):
+        with timed(seconds, "calibration"):
             calibration = calibrate(
                 planes,
                 sources,
@@ -189,7 +188,7 @@ class CalibrateImageTask(PipelineTask):
                 fwhm=psf.fwhm,
                 config=config,
             )
-        with _timed(seconds, "assembly"):
+        with timed(seconds, "assembly"):
             outputs = self._assemble(
                 exposure, planes, psf, sources, calibration, catalogue, camera=camera, facts=facts
             )
@@ -249,16 +248,6 @@ class CalibrateImageTask(PipelineTask):
             return Planes.make(exposure.image.array, exposure.variance.array, unusable, saturated)
         except MeasurementError as error:
             raise NoWorkFound(f"{facts}: {error}") from error
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Note the processor time of a step, also of one that fails."""
-    start = time.process_time()
-    try:
-        yield
-    finally:
-        seconds[step] = time.process_time() - start
 
 
 def _nominal_wcs(exposure: MaskedImage) -> WCS:

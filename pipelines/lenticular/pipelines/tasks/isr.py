@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,10 +33,9 @@ from lenticular.pipelines.algorithms.readout import Readout, dead_amplifiers, re
 from lenticular.pipelines.algorithms.saturation import find_saturated, grow
 from lenticular.pipelines.tasks.exposure import ExposureFacts, IsrError, nominal_projection, plain_cards
 from lenticular.pipelines.tasks.isr_config import IsrConfig, IsrConnections
+from lenticular.pipelines.tasks.timing import timed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lsst.pipe.base import InputQuantizedConnection, OutputQuantizedConnection, QuantumContext
 
     from lenticular.pipelines.algorithms.arrays import BoolImage, FloatImage
@@ -158,17 +155,17 @@ class IsrTask(PipelineTask):
         self, raw: Image, detector: DetectorModel, facts: ExposureFacts, calibrations: dict[str, Any]
     ) -> Struct:
         seconds: dict[str, float] = {}
-        with _timed(seconds, "overscan"):
+        with timed(seconds, "overscan"):
             readout = self._read(raw, detector)
-        with _timed(seconds, "electronics"):
+        with timed(seconds, "electronics"):
             amplifiers = self._amplifier_values(readout, detector, calibrations)
             planes = self._to_electrons(readout, detector, calibrations, amplifiers)
         self._check_saturation(planes, facts)
-        with _timed(seconds, "response"):
+        with timed(seconds, "response"):
             self._correct_response(planes, facts, calibrations)
-        with _timed(seconds, "cosmic_rays"):
+        with timed(seconds, "cosmic_rays"):
             n_cosmic_ray = self._find_cosmic_rays(planes) if self.config.doCosmicRay else 0
-        with _timed(seconds, "interpolation"):
+        with timed(seconds, "interpolation"):
             self._interpolate(planes)
         counts = {f"n_{plane.lower()}": int(pixels.sum()) for plane, pixels in planes.mask.items()}
         counts["n_cosmic_ray"] = n_cosmic_ray
@@ -295,14 +292,6 @@ class IsrTask(PipelineTask):
         if self.config.doInterpolate and chosen:
             bad = np.logical_or.reduce(chosen) & ~planes.mask["NO_DATA"]
             planes.mask["INTERPOLATED"] = interpolate(planes.image, bad).interpolated
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Note the processor time of a step."""
-    start = time.process_time()
-    yield
-    seconds[step] = time.process_time() - start
 
 
 def _subtract(image: FloatImage, bias: Image) -> None:

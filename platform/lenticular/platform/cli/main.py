@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import traceback
 from typing import NoReturn
 
 import click
 
 from lenticular.butler.errors import LenticularError
 from lenticular.butler.redact import redact
+from lenticular.platform.execution.logs import RedactingFormatter
 
 __all__ = ["LazyGroup", "cli", "main"]
 
@@ -22,7 +24,7 @@ class LazyGroup(click.Group):
     whole of the middleware.
     """
 
-    commands_by_name = ("create", "demo", "ingest", "run", "show")
+    commands_by_name = ("cancel", "create", "demo", "ingest", "restart", "run", "show")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the sub-commands."""
@@ -48,7 +50,9 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, *, verbose: bool) -> None:
     """Browse, reduce and look at Rubin-style data repositories."""
     ctx.obj = {"verbose": verbose}
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter("%(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
 
 
 def main() -> NoReturn:
@@ -61,7 +65,7 @@ def main() -> NoReturn:
         code = cli.main(standalone_mode=False)
     except LenticularError as error:
         if "-v" in sys.argv or "--verbose" in sys.argv:
-            logging.getLogger("lenticular").exception("traceback of the error below")
+            click.echo(redact("".join(traceback.format_exception(error))), err=True)
         _tell(error)
         code = 1
     except click.exceptions.Abort:

@@ -79,7 +79,9 @@ def dataset_types(repository: str, patterns: tuple[str, ...], *, as_json_: bool)
 @click.argument("collections", nargs=-1, required=True)
 @click.option("-d", "--where", default="", help="Butler expression that restricts them.")
 @click.option("--order-by", multiple=True, help="Dimension or field to sort by; a minus before it reverses.")
-@click.option("--limit", default=20, show_default=True, help="Rows to print at most.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to print at most."
+)
 @json_option
 def datasets(
     repository: str,
@@ -106,7 +108,9 @@ def datasets(
 @click.argument("element")
 @click.option("-d", "--where", default="", help="Butler expression that restricts them.")
 @click.option("--order-by", multiple=True, help="Dimension or field to sort by; a minus before it reverses.")
-@click.option("--limit", default=20, show_default=True, help="Rows to print at most.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to print at most."
+)
 @json_option
 def records(
     repository: str, element: str, *, where: str, order_by: tuple[str, ...], limit: int, as_json_: bool
@@ -124,11 +128,12 @@ def records(
 @json_option
 def runs(*, as_json_: bool) -> None:
     """List the runs recorded for you, the newest first."""
-    from lenticular.platform.runs import RunStore
+    from lenticular.platform.runs import Run, RunStore
 
     rows = [
         {
             "run": record.id,
+            "state": str(Run(record).status().state),
             "repository": record.repository,
             "output": record.output_run,
             "created": record.created.isoformat(timespec="seconds"),
@@ -144,7 +149,7 @@ def runs(*, as_json_: bool) -> None:
 @json_option
 def run(run_id: str, *, quantum: str | None, as_json_: bool) -> None:
     """Show the state of run RUN_ID, task by task."""
-    from lenticular.platform.runs import RunStore
+    from lenticular.platform.runs import RunState, RunStore
 
     found = RunStore().get(run_id)
     if quantum:
@@ -165,3 +170,7 @@ def run(run_id: str, *, quantum: str | None, as_json_: bool) -> None:
             f"{group.count} x {group.task}: {group.error}: {group.message} (quantum {group.quantum})",
             err=True,
         )
+    if status.error:
+        click.echo(status.error, err=True)
+    if status.is_over and status.state is not RunState.SUCCEEDED:
+        click.echo(f"`lenticular restart {status.id}` does what is left.", err=True)

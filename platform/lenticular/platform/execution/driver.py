@@ -21,6 +21,7 @@ from uuid import UUID
 
 from lenticular.butler.errors import LenticularError
 from lenticular.platform.execution.journal import Journal, JournalReader, begin_session
+from lenticular.platform.execution.logs import LOG_FORMAT, RedactingFormatter
 from lenticular.platform.execution.states import QuantumState, RunProgress
 
 if TYPE_CHECKING:
@@ -195,9 +196,9 @@ def main(arguments: list[str] | None = None) -> int:
     folder = Path(given[0])
     adopted = len(given) > 1
     lock = RunLock.adopt(int(given[1])) if adopted else RunLock.acquire(folder)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     with lock:
         record = RunRecord.read(folder)
         if not adopted:

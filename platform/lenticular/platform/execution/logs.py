@@ -1,7 +1,8 @@
-"""Reading the log that a quantum has left in the repository."""
+"""Logs: written without credentials, and read from where a quantum has left its own."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,7 +12,18 @@ from lenticular.butler.redact import redact
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_stored_log"]
+__all__ = ["LOG_FORMAT", "RedactingFormatter", "read_stored_log"]
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+"""One line of a log file."""
+
+
+class RedactingFormatter(logging.Formatter):
+    """A formatter that masks credentials in messages and tracebacks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record, traceback included, with every credential masked."""
+        return redact(super().format(record))
 
 
 def read_stored_log(repository: str, graph: Path, quantum_id: str) -> str:

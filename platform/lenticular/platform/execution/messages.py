@@ -46,6 +46,10 @@ class WorkerSetup:
     logs: Path
     """Folder for the logs of quanta that run, or have failed."""
 
+    def log_of(self, assignment: Assignment) -> Path:
+        """Return the file that a quantum's log is written to while it runs."""
+        return self.logs / assignment.task / f"{assignment.quantum}.log"
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -137,3 +141,6 @@ class Death:
 
     exit_code: int
     """Its exit code; the negative number of the signal that killed it."""
+
+    log: str | None = None
+    """File with what the quantum had logged until then."""

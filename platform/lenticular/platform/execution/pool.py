@@ -200,7 +200,8 @@ class ProcessPool:
         pid, code = worker.pid, worker.process.exitcode or 0
         worker.process.close()
         if worker.assignment is not None:
-            return Death(worker.assignment, pid, code)
+            log = self._setup.log_of(worker.assignment)
+            return Death(worker.assignment, pid, code, str(log) if log.exists() else None)
         if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts >= _FAILED_STARTS:

@@ -165,7 +165,7 @@ class Scheduler:
             attempt=outcome.assignment.attempt,
             worker=outcome.worker,
             error={"class": cause.error, "message": cause.message},
-            log=outcome.log if isinstance(outcome, Result) else None,
+            log=outcome.log,
             final=spent,
         )
         if not spent:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING
 
-from lenticular.butler.redact import redact
+from lenticular.platform.execution.logs import LOG_FORMAT, RedactingFormatter
 from lenticular.platform.execution.measure import Meter
 from lenticular.platform.execution.messages import Assignment, Cause, Ready, Result, Unusable, WorkerSetup
+from lenticular.platform.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +40,7 @@ def serve(channel: Connection, setup: WorkerSetup) -> None:
     setup
         What to prepare.
     """
-    _die_with_parent()
+    end_with_parent()
     _limit_talk()
     with ExitStack() as stack:
         try:
@@ -102,7 +101,7 @@ class QuantumRunner:
 
     def run(self, assignment: Assignment) -> Result:
         """Execute one quantum; a failure is a result, not an exception."""
-        log = self._setup.logs / assignment.task / f"{assignment.quantum}.log"
+        log = self._setup.log_of(assignment)
         meter = Meter()
         cause: Cause | None = None
         skipped = False
@@ -182,33 +181,14 @@ class QuantumRunner:
         return self._butler
 
 
-def _die_with_parent() -> None:
-    """End this process as soon as the driver is gone, even amid a quantum.
-
-    A driver that was killed may be restarted at once; two workers must not
-    write the outputs of the same quantum.
-    """
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
 def _limit_talk() -> None:
     logging.getLogger().setLevel(logging.INFO)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
-
-
-class _RedactingFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+    # Between quanta the driver's log gets what is said, through the handler of last resort.
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(RedactingFormatter(LOG_FORMAT))
 
 
 @contextmanager
@@ -216,7 +196,7 @@ def _log_to(path: Path) -> Iterator[logging.Logger]:
     """Write this process's log to a file, so that it can be read while it grows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="w")
-    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(RedactingFormatter(LOG_FORMAT))
     root = logging.getLogger()
     root.addHandler(handler)
     try:

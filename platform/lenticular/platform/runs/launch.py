@@ -38,6 +38,8 @@ _SINGLE_THREADED = {
     "PYTHONSAFEPATH": "1",
 }
 
+_INDEX_VARIABLE = "DAF_BUTLER_REPOSITORY_INDEX"
+
 
 def launch(
     repository_uri: str,
@@ -57,10 +59,11 @@ def launch(
     Parameters
     ----------
     repository_uri
-        Address or label of the repository. It is stored, so it may not hold a
-        credential.
+        Address or label of the repository. A relative path is taken from the
+        current folder. It is stored, so it may not hold a credential.
     request
-        What is wanted.
+        What is wanted. A relative path of a pipeline is taken from the current
+        folder.
     workers
         How many quanta are executed at once, each by a process of its own; by
         default as many as processors and memory allow.
@@ -81,14 +84,19 @@ def launch(
     Raises
     ------
     RunError
-        Raised if the repository's address holds a credential.
+        Raised if the repository's address or the request holds a credential.
     GraphError
         Raised if the request names no output, or the graph cannot be read.
     """
     if graph is not None:
         request = replace(request, output_run=_output_run_of(Path(graph)))
     count = default_workers() if workers is None else workers
-    record = (store or RunStore()).create(repository_uri, request, workers=count, engine="processes")
+    record = (store or RunStore()).create(
+        _absolute_repository(repository_uri),
+        replace(request, pipeline=_absolute_pipeline(request.pipeline)),
+        workers=count,
+        engine="processes",
+    )
     # Locked before the record can be seen, so that no one takes the run for lost.
     lock = RunLock.acquire(record.folder)
     try:
@@ -115,6 +123,9 @@ def start_driver(record: RunRecord, lock: RunLock, environment: Mapping[str, str
         Variables beside those of this process.
     """
     variables = {**os.environ, **(environment or {}), **_SINGLE_THREADED}
+    # The driver has another working folder.
+    if index := variables.get(_INDEX_VARIABLE):
+        variables[_INDEX_VARIABLE] = _absolute_path(index)
     with lock.handed_over() as descriptor, record.driver_log_path.open("ab") as log:
         # Written here, so that from now on no status speaks of the last session.
         begin_session(record.journal_path)
@@ -136,6 +147,30 @@ def start_driver(record: RunRecord, lock: RunLock, environment: Mapping[str, str
         )
     # Someone must ask for the exit code, or a zombie stays while we live.
     threading.Thread(target=process.wait, name=f"driver-{record.id}", daemon=True).start()
+
+
+def _absolute_repository(given: str | os.PathLike[str]) -> str:
+    text = os.fspath(given)
+    if "/" in text or isinstance(given, os.PathLike):
+        return _absolute_path(text)
+    from lenticular.butler import labels
+
+    # The driver may know labels that this process does not; only a folder must be found from here.
+    return _absolute_path(text) if text not in labels() and Path(text).exists() else text
+
+
+def _absolute_pipeline(pipeline: str) -> str:
+    from lenticular.pipelines.definitions import pipeline_names
+
+    stem, mark, selection = pipeline.partition("#")
+    return pipeline if stem in pipeline_names() else f"{_absolute_path(stem)}{mark}{selection}"
+
+
+def _absolute_path(text: str) -> str:
+    """Return a path as an absolute one, and a URI as it is."""
+    if "://" in text or text.startswith(("$", "file:")):  # upstream expands $DRP_PIPE_DIR and the like
+        return text
+    return str(Path(text).expanduser().absolute())
 
 
 def _output_run_of(graph: Path) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
-from lenticular.butler.errors import RunNotFoundError
+from lenticular.butler.errors import LenticularError, RunNotFoundError
 from lenticular.butler.redact import redact
 from lenticular.pipelines.graph.request import GraphRequest
 
@@ -121,23 +121,28 @@ class RunRecord:
         """
         try:
             found = json.loads((folder / _FILE).read_text())
-            if found["version"] != _VERSION:
-                raise RunNotFoundError(
-                    f"The run's record is of version {found['version']}, which is unknown here", where=folder
-                )
-            return cls(
-                id=found["id"],
-                repository=found["repository"],
-                request=GraphRequest.from_json(found["request"]),
-                created=datetime.fromisoformat(found["created"]),
-                engine=found["engine"],
-                workers=int(found["workers"]),
-                folder=folder,
-            )
-        except FileNotFoundError as error:
+            version = found["version"]
+            if version == _VERSION:
+                return cls._of(found, folder)
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise RunNotFoundError("There is no record of such a run", where=folder) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, LenticularError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunNotFoundError("The run's record cannot be read", where=folder) from error
+        raise RunNotFoundError(
+            f"The run's record is of version {version}, which is unknown here", where=folder
+        )
+
+    @classmethod
+    def _of(cls, found: dict[str, Any], folder: Path) -> Self:
+        return cls(
+            id=str(found["id"]),
+            repository=str(found["repository"]),
+            request=GraphRequest.from_json(found["request"]),
+            created=datetime.fromisoformat(found["created"]).astimezone(UTC),
+            engine=str(found["engine"]),
+            workers=int(found["workers"]),
+            folder=folder,
+        )
 
     def _repr_html_(self) -> str:
         rows = {

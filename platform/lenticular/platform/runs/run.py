@@ -106,7 +106,8 @@ class Run:
         """
         state = self.status().state
         if state.is_over:
-            raise RunError(f"The run is over: {state}", where=self.record.id)
+            hint = None if state is RunState.SUCCEEDED else "A restart does what is left of it."
+            raise RunError(f"The run is over: {state}", where=self.record.id, hint=hint)
         self.record.cancel_path.touch()
 
     def restart(self, *, environment: Mapping[str, str] | None = None) -> Run:

@@ -48,6 +48,8 @@ class RunStore:
         """
         records = []
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if not path.is_dir():
+                continue
             try:
                 records.append(RunRecord.read(path))
             except RunNotFoundError:
@@ -97,8 +99,8 @@ class RunStore:
         Raises
         ------
         RunError
-            Raised if the address holds a password, which must not be stored,
-            or the number of workers makes no sense.
+            Raised if the address or the request holds a password, which must
+            not be stored, or the number of workers makes no sense.
         GraphError
             Raised if the request names no output.
         """
@@ -108,6 +110,7 @@ class RunStore:
                 where=repository,
                 hint="Use a label of the repository index, and credentials from the environment.",
             )
+        _refuse_credentials(request)
         if workers < 1:
             raise RunError(f"A run needs at least one worker, not {workers}")
         now = datetime.now(UTC)
@@ -137,6 +140,22 @@ class RunStore:
             for record in self.list()
         )
         return f"<table><tr><th>run</th><th>output</th><th>pipeline</th></tr>{rows}</table>"
+
+
+def _refuse_credentials(request: GraphRequest) -> None:
+    texts = {
+        "The pipeline's address": [request.pipeline],
+        "The constraint on data IDs": [request.where],
+        "A configuration value": [str(override) for override in request.config],
+    }
+    for name, values in texts.items():
+        for value in values:
+            if redact(value) != value:
+                raise RunError(
+                    f"{name} holds a credential, which a run's record must not",
+                    where=value,
+                    hint="Leave it out, and give credentials in the environment.",
+                )
 
 
 def _default_folder() -> Path:
