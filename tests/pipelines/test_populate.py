@@ -173,7 +173,8 @@ def test_progress_names_each_step(butler: Butler, folder: Path) -> None:
     )
     count = len(PLAN.exposures)
     assert told["simulate raws"] == told["read headers"] == told["ingest raws"] == (count, count)
-    assert set(told) >= {"find regions", "build calibrations", "store references"}
+    # Regions are found for visits that are not complete; this repository is.
+    assert set(told) >= {"build calibrations", "store references"}
 
 
 def test_a_raw_that_cannot_be_ingested_stops_the_build(
