@@ -1,11 +1,14 @@
-"""The tutorial in a real browser, by clicking: from collections to a finished run."""
+"""The tutorial in a real browser, by clicking: from collections to pixels and metrics."""
 
 from __future__ import annotations
 
+import io
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 
 LONG_MS = 240_000
 """A run of a few quanta on a machine that is busy with other tests."""
+
+PAINTED = 20.0
+"""Standard deviation of the grey values of an exposure on the page; an empty frame has less."""
 
 expect.set_options(timeout=60_000)
 
@@ -69,6 +75,63 @@ def change_threshold(desk: Desk) -> None:
     desk.shoot("configuration", tasks)
 
 
+def contrast_of(picture: Locator) -> float:
+    """Return the standard deviation of the grey values of what is painted."""
+    grey = Image.open(io.BytesIO(picture.screenshot())).convert("L")
+    return float(np.asarray(grey, dtype=float).std())
+
+
+def wait_until_painted(desk: Desk, picture: Locator) -> None:
+    """Wait until a picture shows more than its empty frame."""
+    expect(picture).to_be_visible()
+    for _ in range(200):
+        desk.settle()
+        if contrast_of(picture) > PAINTED:
+            return
+    pytest.fail("The exposure was never painted.")
+
+
+def look_at_exposure(desk: Desk, viewer: Locator) -> None:
+    """Read a pixel, zoom in until pixels are single, and lay mask planes over them."""
+    expect(viewer.locator(".lv-busy:visible")).to_have_count(0)
+    expect(viewer.get_by_text(re.compile(r"\d+ stars"))).to_be_visible()
+    # The outer one holds the axes, too; the middle of both is the exposure's.
+    picture = viewer.locator(".bk-Canvas").first
+    picture.scroll_into_view_if_needed()
+    wait_until_painted(desk, picture)
+    picture.hover()
+    expect(viewer.get_by_text("Dec")).to_be_visible()
+    expect(viewer.get_by_text("mean of 2")).to_be_visible()
+    desk.shoot("exposure", viewer)
+    picture.hover()
+    for _ in range(3):
+        desk.page.mouse.wheel(0, -240)
+        desk.settle()
+    # The readout follows the cursor; what is under it changes when finer pixels arrive.
+    for step in range(200):
+        picture.hover(position={"x": 300 + step % 5, "y": 300})
+        desk.settle()
+        if not viewer.get_by_text("mean of 2").is_visible():
+            break
+    expect(viewer.get_by_text("mean of 2")).to_be_hidden()
+    desk.shoot("zoomed", viewer)
+    viewer.get_by_text("Show mask planes").click()
+    viewer.get_by_text("DETECTED (").click()
+    expect(viewer.locator("label", has_text="DETECTED (").locator("input")).to_be_checked()
+    desk.shoot("mask", viewer)
+
+
+def look_at_metrics(desk: Desk, metrics: Locator) -> None:
+    """Read the metrics of a detector, and tick the other one."""
+    expect(metrics.locator(".tabulator-row")).to_have_count(2)
+    expect(metrics.get_by_text("psf_fwhm").first).to_be_visible()
+    desk.shoot("metrics", metrics)
+    expect(metrics.get_by_text(re.compile(r"^visit \d+, detector 0$"))).to_be_visible()
+    metrics.locator(".tabulator-row").last.click()
+    expect(metrics.get_by_text(re.compile(r"^visit \d+, detector 1$"))).to_be_visible()
+    expect(metrics.get_by_text("psf_fwhm").first).to_be_visible()
+
+
 @pytest.mark.slow
 def test_a_newcomer_clicks_through(desk: Desk) -> None:
     open_notebook(desk)
@@ -95,5 +158,27 @@ def test_a_newcomer_clicks_through(desk: Desk) -> None:
     expect(monitor.get_by_text("succeeded 5")).to_be_visible()
     expect(monitor.get_by_text("took")).to_be_visible()
     desk.shoot("finished", monitor)
+    look_at_exposure(desk, run_cells_until(desk, "ExposureViewer"))
+    look_at_metrics(desk, run_cells_until(desk, "MetricsView"))
     assert desk.requests
+    assert not desk.left_the_machine
+
+
+@pytest.mark.slow
+def test_all_cells_run_on_a_small_screen(desk: Desk) -> None:
+    desk.page.set_viewport_size({"width": 800, "height": 900})
+    open_notebook(desk)
+    desk.page.get_by_role("menuitem", name="Run", exact=True).click()
+    desk.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    views = ("CollectionBrowser", "DatasetPicker", "TaskConfigurator", "GraphPreviewView", "Launcher")
+    for name in (*views, "RunMonitor", "ExposureViewer", "MetricsView"):
+        view = desk.page.locator(f".lenticular-{name}").last
+        expect(view).to_be_attached(timeout=LONG_MS)
+        view.scroll_into_view_if_needed()
+        expect(view.locator(".lv-busy:visible")).to_have_count(0)
+        desk.shoot(name, view)
+    wait_until_painted(desk, desk.view("ExposureViewer").locator(".bk-Canvas").first)
+    expect(desk.view("MetricsView").get_by_text("psf_fwhm").first).to_be_visible()
+    expect(desk.page.locator(".lv-error:visible")).to_have_count(0)
+    expect(desk.page.get_by_text("Traceback (most recent call last)")).to_have_count(0)
     assert not desk.left_the_machine

@@ -31,6 +31,7 @@ _MARGIN = 0.25
 """How much more than is seen is sent, as a share of it: small shifts show pixels at once."""
 
 _LISTED = 500
+_STARS, _MASK = "Mark stars", "Show mask planes"
 _DATA_ID = ("instrument", "exposure", "visit", "tract", "patch", "band", "detector", "physical_filter")
 
 
@@ -130,10 +131,11 @@ class ExposureViewer(View):
             self._listen(widget, "value", partial(self._select, name))
         self._planes = styled(pn.widgets.CheckBoxGroup, options=[], inline=False)
         self._listen(self._planes, "value", lambda: self.param.update(planes=list(self._planes.value)))
-        self._load_mask = styled(pn.widgets.Checkbox, name="Show mask planes")
-        self._listen(self._load_mask, "value", self._mask_wanted)
-        self._mark = styled(pn.widgets.Checkbox, name="Mark stars", value=self.stars)
-        self._listen(self._mark, "value", lambda: self.param.update(stars=self._mark.value))
+        # A group, since the label of a single checkbox does nothing when clicked.
+        self._overlays = styled(
+            pn.widgets.CheckBoxGroup, options=[_STARS, _MASK], value=[_STARS] if self.stars else []
+        )
+        self._listen(self._overlays, "value", self._overlays_ticked)
         self._key = html(visible=False)
         self._catalogue = html(visible=False)
 
@@ -141,9 +143,8 @@ class ExposureViewer(View):
         controls = pn.FlexBox(self._choice, *self._selects.values(), gap="6px", align_items="end")
         side = pn.Column(
             html('<div class="lv-label">Overlays</div>'),
-            self._mark,
+            self._overlays,
             self._catalogue,
-            self._load_mask,
             self._planes,
             self._key,
             width=230,
@@ -203,7 +204,7 @@ class ExposureViewer(View):
         self._draw(Window(0, 0, plane.shape[1], plane.shape[0]))
         self._show_contrast()
         self._show_stars()
-        if self._load_mask.value or self.planes:
+        if _MASK in self._overlays.value or self.planes:
             self._mask_wanted()
 
     def _moved(self, x0: float, y0: float, x1: float, y1: float) -> None:
@@ -268,18 +269,37 @@ class ExposureViewer(View):
         self._figure.show_contrast(self._contrasts[self.limits], self.colours, self.stretch)
         self._push()
 
+    def _overlays_ticked(self) -> None:
+        self.stars = _STARS in self._overlays.value
+        if _MASK not in self._overlays.value:
+            self._hide_mask()
+        elif self._mask is None:
+            self._mask_wanted()
+
+    def _tick(self, overlay: str, *, ticked: bool) -> None:
+        """Bring the boxes up to what Python has set."""
+        others = [name for name in self._overlays.value if name != overlay]
+        wanted = [name for name in (_STARS, _MASK) if name in others or (name == overlay and ticked)]
+        if wanted != self._overlays.value:
+            self._overlays.value = wanted
+
     def _mask_wanted(self) -> None:
-        source = self._source
-        if not self._load_mask.value and not self.planes:
-            self._planes.options = []
-            self.planes = []
-            show(self._key, "")
-        elif source is not None:
-            self._work("Reading the mask", self.repository, source.mask, self._show_planes, slot="mask")
+        if self._source is not None:
+            self._work("Reading the mask", self.repository, self._source.mask, self._show_planes, slot="mask")
+
+    def _hide_mask(self) -> None:
+        if self._mask is None:
+            return
+        self._mask = None
+        self._planes.options = []
+        self.planes = []
+        show(self._key, "")
+        self._paint_mask()
+        self._push()
 
     def _show_planes(self, mask: MaskData) -> None:
         self._mask = mask
-        self._load_mask.value = True
+        self._tick(_MASK, ticked=True)
         held = {f"{name}  ({count:,})": name for name, count in mask.counts.items() if count}
         self._planes.options = held
         self._planes.value = [name for name in self.planes if name in mask.planes]
@@ -321,8 +341,7 @@ class ExposureViewer(View):
         self._figure.show_mask(tile, mask_colours(tile.values, bits), *self._origin)
 
     def _show_stars(self) -> None:
-        if self._mark.value != self.stars:
-            self._mark.value = self.stars
+        self._tick(_STARS, ticked=self.stars)
         source = self._source
         if source is None or not self.stars:
             self._draw_stars(None)
