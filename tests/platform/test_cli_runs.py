@@ -325,7 +325,8 @@ def test_the_drivers_log_has_no_credential(store: RunStore) -> None:
     assert "geheim" not in process.stderr
 
 
-def test_a_verbose_traceback_has_no_credential() -> None:
+@pytest.mark.parametrize("raised", ["ConfigurationError('It cannot be read')", "RuntimeError('a fault')"])
+def test_a_traceback_has_no_credential(raised: str) -> None:
     code = (
         "import sys\n"
         "from lenticular.butler.errors import ConfigurationError\n"
@@ -334,7 +335,7 @@ def test_a_verbose_traceback_has_no_credential() -> None:
         "    try:\n"
         "        raise ValueError('db: postgresql://ana:geheim@db/r')\n"
         "    except ValueError as error:\n"
-        "        raise ConfigurationError('It cannot be read') from error\n"
+        f"        raise {raised} from error\n"
         "LazyGroup.get_command = fail\n"
         "main()\n"
     )

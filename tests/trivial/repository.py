@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["ROOT_VARIABLES", "SEEDS", "make_repository", "write_pipeline"]
+    from lsst.daf.butler import Butler
+
+__all__ = ["ROOT_VARIABLES", "SEEDS", "fill_repository", "make_repository", "write_pipeline"]
 
 SEEDS = "seeds"
 """RUN collection with the small datasets."""
@@ -16,31 +18,36 @@ SEEDS = "seeds"
 
 def make_repository(root: Path, *, detectors: int) -> str:
     """Make a repository (SQLite, folder) with the dataset type ``seed`` in the run ``seeds``."""
-    from lsst.daf.butler import Butler, DatasetType
+    from lsst.daf.butler import Butler
 
-    config = Butler.makeRepo(str(root))
-    with Butler.from_config(config, writeable=True, run=SEEDS) as butler:
-        butler.registry.insertDimensionData(
-            "instrument",
-            {
-                "name": "Toy",
-                "detector_max": detectors,
-                "visit_max": 1,
-                "exposure_max": 1,
-                "class_name": "lsst.pipe.base.Instrument",
-            },
-        )
-        butler.registry.insertDimensionData(
-            "detector",
-            *({"instrument": "Toy", "id": number, "full_name": f"D{number}"} for number in range(detectors)),
-        )
-        seed = DatasetType(
-            "seed", ("instrument", "detector"), "StructuredDataDict", universe=butler.dimensions
-        )
-        butler.registry.registerDatasetType(seed)
-        for number in range(detectors):
-            butler.put({"value": 100 * number}, seed, instrument="Toy", detector=number)
+    with Butler.from_config(Butler.makeRepo(str(root)), writeable=True) as butler:
+        fill_repository(butler, detectors=detectors)
     return str(root)
+
+
+def fill_repository(butler: Butler, *, detectors: int) -> None:
+    """Put an instrument, its detectors and their seeds into an empty repository."""
+    from lsst.daf.butler import DatasetType
+
+    butler.registry.insertDimensionData(
+        "instrument",
+        {
+            "name": "Toy",
+            "detector_max": detectors,
+            "visit_max": 1,
+            "exposure_max": 1,
+            "class_name": "lsst.pipe.base.Instrument",
+        },
+    )
+    butler.registry.insertDimensionData(
+        "detector",
+        *({"instrument": "Toy", "id": number, "full_name": f"D{number}"} for number in range(detectors)),
+    )
+    seed = DatasetType("seed", ("instrument", "detector"), "StructuredDataDict", universe=butler.dimensions)
+    butler.registry.registerDatasetType(seed)
+    butler.collections.register(SEEDS)
+    for number in range(detectors):
+        butler.put({"value": 100 * number}, seed, instrument="Toy", detector=number, run=SEEDS)
 
 
 def write_pipeline(

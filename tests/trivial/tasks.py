@@ -85,6 +85,9 @@ class StageTask(PipelineTask):
         fifo = scratch / f"{self.getName()}-{detector}.fifo"
         if detector in self.config.holds_at and fifo.exists():
             fifo.read_text()
+        if (scratch / f"{self.getName()}-{detector}.fail").exists():
+            message = f"Detector {detector} is dark for as long as a file is there"
+            raise RuntimeError(message)
         once = scratch / f"{self.getName()}-{detector}.once"
         first = not once.exists()
         once.touch()

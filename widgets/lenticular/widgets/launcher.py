@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import panel as pn
 import param
 
-from lenticular.butler.errors import LenticularError
+from lenticular.butler.errors import LenticularError, RunError
+from lenticular.platform.execution.machine import default_workers
 from lenticular.widgets.copying import literal, python
 from lenticular.widgets.look import button, html, notice, show, styled, text_input
 from lenticular.widgets.requests import request_command, request_source
@@ -42,11 +43,16 @@ class Launcher(View):
 
     request = param.Parameter(default=None, allow_refs=True, doc="What is to run: a GraphRequest, or None.")
     output = param.String(default="", doc="Chain that will hold the outputs before the inputs.")
-    workers = param.Integer(default=2, bounds=(1, _MOST_WORKERS), doc="Worker processes on this machine.")
+    workers = param.Integer(
+        default=1,
+        bounds=(1, _MOST_WORKERS),
+        doc="Worker processes on this machine; as many as it has room for by default.",
+    )
+    read_only = param.Boolean(default=False, constant=True, doc="Whether nothing may be launched from here.")
     run = param.Parameter(default=None, constant=True, doc="The Run last launched, or None.")
 
     def __init__(self, repository: Repository | str | os.PathLike[str], **params: Any) -> None:
-        super().__init__(**params)
+        super().__init__(**{"workers": min(default_workers(), _MOST_WORKERS)} | params)
         self.repository = opened(repository)
         self._output = text_input(
             "Output collection", value=self.output, placeholder="such as u/yourname/first-look", width=300
@@ -54,7 +60,7 @@ class Launcher(View):
         self._workers = styled(
             pn.widgets.IntInput, name="Workers", value=self.workers, start=1, end=_MOST_WORKERS, width=90
         )
-        self._button = button("Launch", primary=True, align="end")
+        self._button = button("Launch", primary=True, visible=not self.read_only, align="end")
         self._command = html()
         self._launched = html(visible=False)
         self._listen(
@@ -98,6 +104,8 @@ class Launcher(View):
         """
         from lenticular.platform.runs import launch
 
+        if self.read_only:
+            raise RunError("Runs are only looked at here", hint="Launch it by the command in a terminal.")
         run = launch(_address(self.repository), self.wanted, workers=self.workers)
         with param.edit_constant(self):
             self.run = run

@@ -76,6 +76,9 @@ def main() -> NoReturn:
         code = error.exit_code
     except click.exceptions.Exit as error:
         code = error.exit_code
+    except Exception as error:  # noqa: BLE001  what nobody foresaw is told whole, but for credentials
+        click.echo(redact("".join(traceback.format_exception(error))), err=True)
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 
