@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -111,7 +110,7 @@ def demo_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.fail("The demo did not start:\n" + "".join(heard))
         yield (folder / "address").read_text()
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate(timeout=60)
 
 
