@@ -14,7 +14,8 @@
     ├── DataError                    what a repository holds, or is given
     │   ├── IngestError                  a file that cannot be registered
     │   ├── NotFoundError                no such collection, dataset or data ID
-    │   └── MeasurementError             pixels that cannot be measured
+    │   ├── MeasurementError             pixels that cannot be measured
+    │   └── QueryCancelledError          an answer that is no longer wanted
     ├── GraphError                   a QuantumGraph that cannot be made
     │   └── EmptyGraphError              one without a quantum
     ├── ConfigError                  a task's configuration that cannot be used
@@ -43,6 +44,7 @@ __all__ = [
     "MeasurementError",
     "NotFoundError",
     "PortInUseError",
+    "QueryCancelledError",
     "ReadOnlyRepositoryError",
     "RepositoryError",
     "RepositoryExistsError",
@@ -143,6 +145,10 @@ class NotFoundError(DataError):
 
 class MeasurementError(DataError):
     """Pixels do not allow the measurement that was asked of them."""
+
+
+class QueryCancelledError(DataError):
+    """A query was given up, since its answer is no longer wanted."""
 
 
 class GraphError(LenticularError):

@@ -6,7 +6,7 @@ import threading
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
-from lenticular.butler import browse, index
+from lenticular.butler import browse, counting, index
 from lenticular.butler.configuration import RepositoryConfiguration, read_configuration
 from lenticular.butler.database import analyze, answering_within, open_engine
 from lenticular.butler.errors import ReadOnlyRepositoryError
@@ -45,6 +45,8 @@ class Repository:
         Whether it may be changed.
     timeout
         Seconds after which a database or store counts as unreachable.
+    original
+        The repository that this one is a clone of.
     """
 
     configuration: RepositoryConfiguration
@@ -68,6 +70,7 @@ class Repository:
         label: str | None = None,
         writeable: bool = False,
         timeout: float = 5.0,
+        original: Repository | None = None,
     ) -> None:
         self.configuration = configuration
         self.engine = engine
@@ -77,6 +80,7 @@ class Repository:
         self._tables: Tables = registry_tables(configuration.namespace)
         self._butler: Butler | None = None
         self._butler_lock = threading.Lock()
+        self._original = original
 
     @classmethod
     def open(cls, target: str | os.PathLike[str], *, writeable: bool = False, timeout: float = 5.0) -> Self:
@@ -120,6 +124,21 @@ class Repository:
             raise
         return repository
 
+    def clone(self) -> Self:
+        """Return the same repository for another thread.
+
+        A Butler may be used by one thread at a time, its clones by one each.
+        Connections stay shared; this repository is to be closed last.
+        """
+        return type(self)(
+            self.configuration,
+            self.engine,
+            label=self.label,
+            writeable=self.writeable,
+            timeout=self._timeout,
+            original=self,
+        )
+
     @property
     def uri(self) -> str:
         """Address of the repository, fit to be shown."""
@@ -141,6 +160,8 @@ class Repository:
             would try for 90 seconds at every dataset.
         """
         with self._butler_lock:
+            if self._butler is None and self._original is not None:
+                self._butler = self._original.butler.clone()
             if self._butler is None:
                 for datastore in self.configuration.datastores:
                     probe_store(datastore, timeout=self._timeout)
@@ -201,6 +222,20 @@ class Repository:
         """Count the datasets of some runs by dataset type, exactly."""
         names = [runs] if isinstance(runs, str) else list(runs)
         return browse.count_datasets(self.engine, self._tables, names, where=self.name)
+
+    def visible_counts(self, name: str) -> Mapping[str, int]:
+        """Count, exactly and by dataset type, what `datasets` finds in a collection.
+
+        Raises
+        ------
+        NotFoundError
+            Raised if there is no such collection.
+        """
+        known = browse.list_collections(self.engine, self._tables, where=self.name)
+        if name not in known:
+            raise browse.not_found("collection", name, known, where=self.name)
+        members = [known[member] for member in browse.flatten(name, known)]
+        return counting.count_visible(self.engine, self._tables, members, where=self.name)
 
     def dimension_records(
         self,
@@ -324,7 +359,8 @@ class Repository:
             if self._butler is not None:
                 self._butler.close()
                 self._butler = None
-        self.engine.dispose()
+        if self._original is None:
+            self.engine.dispose()
 
     def __enter__(self) -> Self:
         return self

@@ -1,12 +1,14 @@
 """The one place of this package that leans on how daf_butler works inside.
 
 It makes a repository in its two steps, of which the public interface has only
-the sum, turns answers into columns, and complaints into errors that help.
+the sum, plans queries for `lenticular.butler.columns`, turns answers into
+columns, and complaints into errors that help.
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib.metadata
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,12 +16,28 @@ from typing import TYPE_CHECKING, Any
 from lenticular.butler.errors import DataError, RepositoryExistsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
-    from lsst.daf.butler import Butler, Config
+    from lsst.daf.butler import Butler, Config, DatasetRef
 
-__all__ = ["dataset_table", "dimension_record_table", "make_registry", "write_configuration"]
+    from lenticular.butler.columns.plan import Plan, Ranking, Refinement
+
+__all__ = [
+    "PLANNED_VERSIONS",
+    "can_plan",
+    "dataset_table",
+    "dimension_record_table",
+    "explained_query",
+    "in_transaction",
+    "make_registry",
+    "plan_query",
+    "stored_artifacts",
+    "write_configuration",
+]
+
+PLANNED_VERSIONS = ((30, 2026, 4300), (31,))
+"""The first version of daf_butler whose planner is known here, and the first one beyond."""
 
 
 def write_configuration(root: str, settings: Mapping[str, Any]) -> Config:
@@ -90,7 +108,7 @@ def dimension_record_table(
     import pyarrow as pa
 
     names = {name.removeprefix("-").partition(".")[0] for name in order_by} | data_id.keys() | {element}
-    with _explained(butler, where, names):
+    with explained_query(butler, where, names):
         records = butler.query_dimension_records(
             element, where=where, order_by=order_by, limit=limit, explain=False, data_id=dict(data_id)
         )
@@ -111,7 +129,7 @@ def dataset_table(
     import pyarrow as pa
 
     names = {name.removeprefix("-").partition(".")[0] for name in order_by}
-    with _explained(butler, where, names):
+    with explained_query(butler, where, names):
         refs = butler.query_datasets(
             dataset_type,
             collections,
@@ -131,6 +149,131 @@ def dataset_table(
     return pa.table(columns)
 
 
+def stored_artifacts(butler: Butler, ref: DatasetRef) -> list[tuple[str, int | None, str | None]]:
+    """Return where the bytes of a dataset are, how many, and of which component.
+
+    Only records are read: neither a file nor an object is looked at. The
+    sizes are in the datastore's records, which have no public reader.
+    """
+    try:
+        uris = butler.getURIs(ref)
+    except FileNotFoundError:
+        return []
+    known = butler.get_dataset(ref.id, datastore_records=True)
+    sizes: dict[str | None, int] = {}
+    for records in ((known._datastore_records if known else None) or {}).values():
+        for record in records:
+            sizes.setdefault(getattr(record, "component", None), getattr(record, "file_size", -1))
+    places: list[tuple[str | None, Any]] = [(None, uris.primaryURI), *uris.componentURIs.items()]
+    return [
+        (str(uri), sizes[part] if sizes.get(part, -1) >= 0 else None, part)
+        for part, uri in places
+        if uri is not None
+    ]
+
+
+def can_plan(query: object) -> bool:
+    """Tell whether `plan_query` knows the planner behind a query, or its results.
+
+    It does not for other versions of daf_butler, nor for a Butler behind a
+    server: then the public interface has to answer.
+    """
+    version = importlib.metadata.version("lsst-daf-butler")
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if not PLANNED_VERSIONS[0] <= numbers < PLANNED_VERSIONS[1]:
+        return False
+    from lsst.daf.butler.direct_query_driver import DirectQueryDriver
+
+    return isinstance(getattr(query, "_driver", None), DirectQueryDriver)
+
+
+def in_transaction(butler: Butler) -> bool:
+    """Tell whether a Butler's connection is in a transaction, which a failure would undo."""
+    database = getattr(getattr(butler, "_registry", None), "_db", None)
+    return database is not None and bool(database.isInTransaction())
+
+
+def plan_query(results: Any, *, ranked: bool = False) -> Plan:
+    """Plan a query just as upstream's driver does before it runs one.
+
+    Parameters
+    ----------
+    results
+        What a method of upstream's ``Query`` returned, in the context of that query.
+    ranked
+        Whether the statement may give every dataset that a search sees, with
+        its collection, when the first of each data ID is wanted: the window
+        function for it costs a database more than the rest of the query.
+    """
+    from lsst.daf.butler.direct_query_driver._sql_column_visitor import SqlColumnVisitor
+
+    from lenticular.butler.columns.plan import Plan
+
+    driver, spec = results._driver, results._spec
+    columns, target = spec.get_result_columns(), spec.find_first_dataset
+    arguments = {"order_by": spec.order_by, "allow_duplicate_overlaps": spec.allow_duplicate_overlaps}
+    builder = driver.build_query(results._tree, final_columns=columns, find_first_dataset=target, **arguments)
+    search = builder.joins_analysis.datasets.get(target)
+    ranked = ranked and spec.limit is None and bool(getattr(builder, "find_first", None))
+    ranked = ranked and not search.is_calibration_search
+    shrink = driver.db.name_shrinker.shrink
+    labels = {
+        (table, field): table if field is None else shrink(columns.get_qualified_name(table, field))
+        for table, field in columns
+    }
+    if ranked:
+        ranking = _ranking(search, columns, shrink)
+        columns.dataset_fields[target].add("collection_key")
+        if ranking.runs:
+            columns.dataset_fields[target].discard("run")
+        builder = driver.build_query(results._tree, final_columns=columns, **arguments)
+    select, available = builder.finish_select()
+    if spec.order_by:
+        visitor = SqlColumnVisitor(available, driver)
+        select = select.order_by(*[visitor.expect_scalar(term) for term in spec.order_by])
+    left = spec.limit if builder.postprocessing else None
+    if spec.limit is not None and left is None:
+        select = select.limit(spec.limit)
+    return Plan(
+        select=select,
+        connection=driver.db._session_connection,
+        labels=labels,
+        names=tuple(column.name for column in select.selected_columns),
+        refinement=_refinement(builder.postprocessing, left),
+        ranking=ranking if ranked else None,
+    )
+
+
+def _ranking(search: Any, columns: Any, shrink: Callable[[str], str]) -> Ranking:
+    """Return how to find what comes first in a search."""
+    from lsst.daf.butler import CollectionType
+
+    from lenticular.butler.columns.plan import Ranking
+
+    records, name = search.collection_records, columns.get_qualified_name
+    plain = all(record.type is CollectionType.RUN for record in records)
+    return Ranking(
+        keys=tuple(columns.dimensions.required),
+        collection=shrink(name(search.name, "collection_key")),
+        ranks={record.key: place for place, record in enumerate(records)},
+        run=shrink(name(search.name, "run")),
+        runs=tuple(record.name for record in records) if plain else (),
+    )
+
+
+def _refinement(work: Any, limit: int | None) -> Refinement:
+    """Return upstream's ``Postprocessing`` as a value."""
+    from lenticular.butler.columns.plan import Refinement
+
+    return Refinement(
+        pairs=tuple((f"{a.name}:region", f"{b.name}:region") for a, b in work.spatial_join_filtering),
+        given=tuple((f"{element.name}:region", region) for element, region in work.spatial_where_filtering),
+        sums=tuple(work.spatial_expression_filtering),
+        matches=work.VALIDITY_MATCH_COUNT if work.check_validity_match_count else None,
+        limit=limit,
+    )
+
+
 def _plain_fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield a record's fields in types that Arrow knows."""
     for name, value in fields.items():
@@ -147,7 +290,7 @@ _SYNTAX = "Strings take single quotes, as in instrument = 'HSC' AND visit IN (1,
 
 
 @contextmanager
-def _explained(butler: Butler, where: str, names: Iterable[str]) -> Iterator[None]:
+def explained_query(butler: Butler, where: str, names: Iterable[str]) -> Iterator[None]:
     """Turn upstream's complaints about an expression into ours.
 
     Parameters
@@ -163,7 +306,16 @@ def _explained(butler: Butler, where: str, names: Iterable[str]) -> Iterator[Non
 
     try:
         yield
-    except (ButlerUserError, ValueError, LookupError) as error:
+    except RecursionError as error:
+        raise DataError(
+            "The expression is nested too deeply", where=f"{where[:40]} ...", hint="Leave brackets out."
+        ) from error
+    except (AssertionError, AttributeError, NotImplementedError, TypeError) as error:
+        # Upstream's grammar lets more pass than what comes after it expects.
+        if not where.strip():
+            raise
+        raise DataError("The expression cannot be understood", where=where, hint=_SYNTAX) from error
+    except (ButlerUserError, ValueError, LookupError, ArithmeticError) as error:
         text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
         # Upstream lists every dimension there is; the nearest is enough.
         text = text.partition(", available dimensions:")[0].rstrip(".")

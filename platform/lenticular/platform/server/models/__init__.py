@@ -1,0 +1,1 @@
+"""Questions and answers, as they travel: the contract between server and browser."""
