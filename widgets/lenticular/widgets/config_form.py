@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 
 from lenticular.butler.errors import ConfigError
+from lenticular.widgets.colours import BLOCKED, LINE
 from lenticular.widgets.look import button, html, notice, show, styled, text_input
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class FieldRow:
             ),
             sizing_mode="stretch_width",
             css_classes=[f"lenticular-field-{field.name.replace('.', '-')}"],
-            styles={"border-bottom": "1px solid #dfe4ea"},
+            styles={"border-bottom": f"1px solid {LINE}"},
         )
         """What stands in the form."""
         self.set(value)
@@ -170,7 +171,7 @@ class FieldRow:
         origin = f"default {escape(value_text(field.default) or 'none')}"
         if field.changed:
             origin += f"; this pipeline {escape(value_text(field.value) or 'none')}"
-        dot = '<span style="color: #c77700" title="changed here">&#9679;</span> ' if differs else ""
+        dot = f'<span style="color: {BLOCKED}" title="changed here">&#9679;</span> ' if differs else ""
         old = (
             f' <span class="lv-sub">deprecated: {escape(field.deprecated)}</span>' if field.deprecated else ""
         )

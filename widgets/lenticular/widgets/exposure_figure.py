@@ -12,6 +12,8 @@ from bokeh.models.widgets import Div
 from bokeh.palettes import Cividis256, Greys256, Inferno256, Magma256, Viridis256
 from bokeh.plotting import figure
 
+from lenticular.widgets.colours import INK
+from lenticular.widgets.look import FIGURE_CSS
 from lenticular.widgets.pixels import warp_palette
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ let text = `x ${cb_obj.x.toFixed(1)} &nbsp; y ${cb_obj.y.toFixed(1)}`;
 if (inside) {
   const value = (image.data ?? image)[j * nx + i];
   const bin = Math.round(dw / nx);
-  const of = bin > 1 ? ` <span style="color:#5b6775">mean of ${bin} &times; ${bin}</span>` : "";
+  const of = bin > 1 ? ` <span style="opacity:.7">mean of ${bin} &times; ${bin}</span>` : "";
   text += ` &nbsp; <b>${Number.isFinite(value) ? value.toPrecision(5) : "no value"}</b> ${meta.unit}${of}`;
 }
 const {x: gx, y: gy, v} = meta.grid;
@@ -147,11 +149,10 @@ class ExposureFigure:
             toolbar_location="above",
             x_axis_label="x / pixel",
             y_axis_label="y / pixel",
-            background_fill_color="#eef1f4",
+            stylesheets=[FIGURE_CSS],
         )
         plot.toolbar.logo = None
         plot.grid.visible = False
-        plot.outline_line_color = "#c8d0d9"
         for axis in (plot.xaxis, plot.yaxis):
             axis.minor_tick_line_color = None
             axis.axis_label_text_font_style = "normal"
@@ -165,10 +166,11 @@ class ExposureFigure:
         return plot
 
 
-_HINT = '<span style="color:#5b6775">Point at a pixel to read it; scroll to zoom, drag to shift.</span>'
+_HINT = '<span style="opacity:.7">Point at a pixel to read it; scroll to zoom, drag to shift.</span>'
 _READOUT_STYLE: Any = {
     "font-family": "system-ui, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
     "font-size": "13px",
+    "color": INK,
     "font-variant-numeric": "tabular-nums",
     "padding-left": "50px",
 }

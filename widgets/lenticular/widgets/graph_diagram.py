@@ -6,6 +6,8 @@ from collections import defaultdict
 from html import escape
 from typing import TYPE_CHECKING
 
+from lenticular.widgets.colours import ACCENT, INK, MUTED, tint
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -69,7 +71,7 @@ def draw_tasks(preview: GraphPreview) -> str:
     boxes = "".join(_box(x, y, box, label, quanta[label]) for label, (x, y) in places.items())
     marker = (
         '<defs><marker id="lv-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        'orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#5b6775"/></marker></defs>'
+        f'orient="auto"><path d="M0 0 L8 4 L0 8 z" style="fill: {MUTED}"/></marker></defs>'
     )
     return (
         f'<svg viewBox="0 0 {width} {height}" style="width: 100%; max-width: {width}px" role="img" '
@@ -92,10 +94,11 @@ def _columns(labels: Sequence[str], links: Mapping[tuple[str, str], object]) -> 
 def _box(x: float, y: float, width: float, label: str, quanta: int) -> str:
     noun = "quantum" if quanta == 1 else "quanta"
     return (
-        f'<rect x="{x}" y="{y}" width="{width}" height="{_HEIGHT}" rx="5" fill="#f1f6fc" stroke="#1f5fa8"/>'
+        f'<rect x="{x}" y="{y}" width="{width}" height="{_HEIGHT}" rx="5" '
+        f'style="fill: {tint(ACCENT, 9)}; stroke: {ACCENT}"/>'
         f'<text x="{x + width / 2}" y="{y + 23}" text-anchor="middle" font-size="13" font-weight="600" '
-        f'fill="#1d2733">{escape(label)}</text>'
-        f'<text x="{x + width / 2}" y="{y + 42}" text-anchor="middle" font-size="12" fill="#5b6775">'
+        f'style="fill: {INK}">{escape(label)}</text>'
+        f'<text x="{x + width / 2}" y="{y + 42}" text-anchor="middle" font-size="12" style="fill: {MUTED}">'
         f"{quanta:,} {noun}</text>"
     )
 
@@ -107,8 +110,9 @@ def _arrow(start: tuple[float, float], end: tuple[float, float], width: float, n
     more = f" +{len(names) - 1}" if len(names) > 1 else ""
     middle = (x0 + x1) / 2
     return (
-        f'<path d="M{x0} {y0} C{middle} {y0} {middle} {y1} {x1 - 2} {y1}" fill="none" stroke="#5b6775" '
-        f'marker-end="url(#lv-tip)"/>'
-        f'<text x="{middle}" y="{(y0 + y1) / 2 - 7}" text-anchor="middle" font-size="11" fill="#5b6775">'
+        f'<path d="M{x0} {y0} C{middle} {y0} {middle} {y1} {x1 - 2} {y1}" fill="none" '
+        f'style="stroke: {MUTED}" marker-end="url(#lv-tip)"/>'
+        f'<text x="{middle}" y="{(y0 + y1) / 2 - 7}" text-anchor="middle" font-size="11" '
+        f'style="fill: {MUTED}">'
         f"<title>{escape(', '.join(names))}</title>{escape(name)}{more}</text>"
     )

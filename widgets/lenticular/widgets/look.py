@@ -9,14 +9,31 @@ import pandas as pd
 import panel as pn
 from bokeh.models.widgets.tables import NumberFormatter
 
+from lenticular.widgets.colours import (
+    ACCENT,
+    BLOCKED,
+    FAILED,
+    FAINT,
+    INK,
+    LINE,
+    MUTED,
+    ON_ACCENT,
+    PAPER,
+    RAISED,
+    SUCCEEDED,
+    tint,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
     "BAND_COLOURS",
     "CSS",
+    "FIGURE_CSS",
     "PLANE_COLOURS",
     "STATE_COLOURS",
+    "TABS_CSS",
     "button",
     "chips",
     "fill",
@@ -30,17 +47,15 @@ __all__ = [
     "text_input",
 ]
 
-INK, MUTED, LINE, ACCENT = "#1d2733", "#5b6775", "#dfe4ea", "#1f5fa8"
-
 STATE_COLOURS = {
-    "succeeded": "#2c7a4b",
-    "running": "#1f5fa8",
-    "waiting": "#dfe4ea",
-    "failed": "#b3261e",
-    "blocked": "#c77700",
+    "succeeded": SUCCEEDED,
+    "running": ACCENT,
+    "waiting": LINE,
+    "failed": FAILED,
+    "blocked": BLOCKED,
     "cancelled": "#8a94a0",
 }
-"""Colour of each state of a quantum."""
+"""Colour of each state of a quantum, as CSS."""
 
 BAND_COLOURS = {
     # Rubin's plotting palette for light backgrounds (RTN-045).
@@ -75,10 +90,10 @@ CSS = f"""
   color: {MUTED}; margin: 2px 0 4px; }}
 .lv-figure {{ font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; }}
 .lv-chip {{ display: inline-block; padding: 0 8px; margin: 0 4px 4px 0; border: 1px solid {LINE};
-  border-radius: 10px; background: #f6f8fa; font-size: 12px; }}
-.lv-error {{ border-left: 3px solid {STATE_COLOURS["failed"]}; background: #fdf3f2; padding: 8px 12px;
+  border-radius: 10px; background: {RAISED}; font-size: 12px; }}
+.lv-error {{ border-left: 3px solid {FAILED}; background: {tint(FAILED, 9)}; padding: 8px 12px;
   overflow-wrap: anywhere; }}
-.lv-note {{ border-left: 3px solid {ACCENT}; background: #f1f6fc; padding: 8px 12px;
+.lv-note {{ border-left: 3px solid {ACCENT}; background: {tint(ACCENT, 9)}; padding: 8px 12px;
   overflow-wrap: anywhere; }}
 .lv-error b, .lv-note b {{ font-weight: 600; }}
 .lv-hint {{ margin-top: 2px; }}
@@ -89,7 +104,8 @@ CSS = f"""
 @keyframes lv-turn {{ to {{ transform: rotate(360deg); }} }}
 code, pre {{ font-family: ui-monospace, "SFMono-Regular", Menlo, "DejaVu Sans Mono", monospace;
   font-size: 12px; }}
-pre {{ margin: 0; padding: 10px 12px; background: #f6f8fa; border: 1px solid {LINE}; border-radius: 4px;
+pre {{ margin: 0; padding: 10px 12px; color: {INK}; background: {RAISED};
+  border: 1px solid {LINE}; border-radius: 4px;
   white-space: pre-wrap; overflow-wrap: anywhere; max-height: 320px; overflow-y: auto; }}
 table.lv {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
 table.lv th {{ text-align: left; font-weight: 600; color: {MUTED}; font-size: 12px;
@@ -108,23 +124,74 @@ details summary {{ cursor: pointer; color: {ACCENT}; }}
 
 _WIDGET_CSS = f"""
 :host {{ font-family: system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; --font-size: 13px; }}
-.bk-input {{ font-size: 13px; border-color: #c8d0d9; }}
-.bk-input:focus {{ border-color: {ACCENT}; box-shadow: 0 0 0 2px rgba(31, 95, 168, .2); }}
+.bk-input {{ font-size: 13px; border-color: {FAINT}; color: {INK}; background-color: {PAPER}; }}
+.bk-input:focus {{ border-color: {ACCENT}; box-shadow: 0 0 0 2px {tint(ACCENT, 25)}; }}
+select:not([multiple]).bk-input {{ appearance: auto; background-image: none;
+  padding-right: 2px; }}
 .bk-btn {{ font-size: 13px; }}
+:host(.outline) .bk-btn.bk-btn-default {{ color: {INK}; background-color: transparent;
+  border-color: {FAINT}; }}
+:host(.outline) .bk-btn.bk-btn-default:hover {{ border-color: {ACCENT}; }}
+:host(.outline) .bk-btn.bk-btn-default.bk-active {{ color: {ON_ACCENT}; background-color: {ACCENT};
+  border-color: {ACCENT}; box-shadow: none; }}
+:host(.solid) .bk-btn.bk-btn-primary {{ color: {ON_ACCENT}; background-color: {ACCENT};
+  border-color: {ACCENT}; }}
+.bk-btn[disabled], .bk-btn[disabled]:hover {{ opacity: .55; }}
+.choices__inner {{ border-color: {FAINT}; background-color: {PAPER}; color: {INK}; }}
+.choices__list--dropdown, .choices__list--dropdown .choices__item--selectable {{
+  background-color: {RAISED}; color: {INK}; border-color: {FAINT}; }}
 .bk-btn:focus-visible {{ outline: 2px solid {ACCENT}; outline-offset: 1px; }}
 label {{ font-size: 12px; color: {MUTED}; }}
 """
 """Style sheet of every input."""
 
-_TABLE_CSS = """
-:host { font-family: system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-:host .tabulator { font-size: 13px; border: 1px solid #dfe4ea; }
-:host .tabulator .tabulator-header { background: #f6f8fa; font-weight: 600; }
-:host .tabulator .tabulator-header .tabulator-col-title { font-size: 12px; color: #5b6775; }
-:host .tabulator .tabulator-row .tabulator-cell { padding: 4px 8px; }
-:host .tabulator .tabulator-row.tabulator-selected,
-:host .tabulator .tabulator-row.tabulator-selected:hover { background: #e3eefb; color: inherit; }
+TABS_CSS = f"""
+:host {{ font-family: system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }}
+:host(.bk-above) .bk-header {{ border-bottom: 1px solid {LINE}; }}
+:host .bk-header .bk-tab {{ color: {MUTED}; background: transparent; border: none; font-size: 13px;
+  border-bottom: 2px solid transparent; border-radius: 0; padding: 6px 12px; }}
+:host .bk-header .bk-tab:hover {{ color: {INK}; }}
+:host .bk-header .bk-tab.bk-active {{ color: {INK}; font-weight: 600; border-bottom-color: {ACCENT}; }}
+:host .bk-header .bk-tab:focus, :host .bk-header .bk-tab:active {{ outline: none; }}
+:host .bk-header .bk-tab:focus-visible {{ outline: 2px solid {ACCENT}; outline-offset: -2px; }}
 """
+"""Style sheet of a row of tabs."""
+
+_TABLE_CSS = f"""
+:host {{ font-family: system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }}
+:host .tabulator {{ font-size: 13px; color: {INK}; background: {PAPER}; border: 1px solid {LINE}; }}
+:host .tabulator .tabulator-header,
+:host .tabulator .tabulator-header .tabulator-col,
+:host .tabulator .tabulator-header .tabulator-col.tabulator-sortable:hover,
+:host .tabulator .tabulator-footer {{ color: {INK}; background: {RAISED}; border-color: {LINE};
+  font-weight: 600; }}
+:host .tabulator .tabulator-header .tabulator-col-title {{ font-size: 12px; color: {MUTED}; }}
+:host .tabulator .tabulator-footer .tabulator-page {{ color: {INK}; background: {PAPER};
+  border-color: {FAINT}; }}
+:host .tabulator .tabulator-footer .tabulator-page.active {{ color: {ACCENT}; }}
+:host .tabulator .tabulator-tableholder .tabulator-table,
+:host .tabulator .tabulator-row,
+:host .tabulator .tabulator-row.tabulator-row-even {{ color: {INK}; background: {PAPER};
+  border-color: {LINE}; }}
+:host .tabulator .tabulator-row .tabulator-cell {{ padding: 4px 8px; border-color: {LINE}; }}
+:host .tabulator .tabulator-header .tabulator-frozen.tabulator-frozen-left,
+:host .tabulator-row .tabulator-cell.tabulator-frozen.tabulator-frozen-left {{
+  border-right: 1px solid {LINE}; }}
+:host .tabulator .tabulator-row.tabulator-selectable:hover {{ color: {INK}; background: {RAISED}; }}
+:host .tabulator .tabulator-row.tabulator-selected,
+:host .tabulator .tabulator-row.tabulator-selected:hover {{ color: {INK};
+  background: {tint(ACCENT, 16)}; }}
+"""
+
+FIGURE_CSS = f"""
+:host {{
+  --bk-background-fill-color: {PAPER}; --bk-border-fill-color: {PAPER};
+  --bk-outline-line-color: {LINE}; --bk-grid-line-color: {LINE};
+  --bk-axis-line-color: {FAINT}; --bk-major-tick-line-color: {FAINT};
+  --bk-major-label-text-color: {MUTED}; --bk-axis-label-text-color: {MUTED}; --bk-text-color: {INK};
+}}
+"""
+"""Style sheet of a Bokeh figure, whose canvas takes its colours from these variables."""
 
 
 def html(text: str = "", **options: Any) -> pn.pane.HTML:

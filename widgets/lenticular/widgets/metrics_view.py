@@ -13,7 +13,7 @@ from bokeh.models.annotations import Title
 from bokeh.plotting import figure
 
 from lenticular.widgets.copying import call, literal, python
-from lenticular.widgets.look import BAND_COLOURS, fill, html, notice, plain_table, show, table
+from lenticular.widgets.look import BAND_COLOURS, FIGURE_CSS, fill, html, notice, plain_table, show, table
 from lenticular.widgets.metrics_source import COLUMNS, SUMMARY_TYPE, read_bundle, read_summaries
 from lenticular.widgets.view import View, opened
 
@@ -192,6 +192,7 @@ def _plot(summaries: pd.DataFrame, name: str) -> Any:
         title=Title(text=COLUMNS[name], text_font_size="12px"),
         tools="pan,wheel_zoom,box_zoom,reset,save",
         toolbar_location=None,
+        stylesheets=[FIGURE_CSS],
     )
     for band, group in summaries.groupby("band"):
         source = ColumnDataSource(
@@ -209,6 +210,5 @@ def _plot(summaries: pd.DataFrame, name: str) -> Any:
     plot.xaxis.major_label_orientation = 0.9
     plot.xaxis.visible = len(visits) <= _LABELLED
     plot.xgrid.visible = False
-    plot.outline_line_color = "#dfe4ea"
     plot.axis.minor_tick_line_color = None
     return plot

@@ -51,6 +51,9 @@ class RunMonitor(View):
     heading: ClassVar[str] = "Run"
 
     run = param.Parameter(default=None, allow_refs=True, doc="The Run that is watched, or None.")
+    read_only = param.Boolean(
+        default=False, constant=True, doc="Whether runs are only looked at, neither cancelled nor restarted."
+    )
     status = param.Parameter(default=None, constant=True, doc="Its RunStatus when last looked at, or None.")
 
     def __init__(self, run: Run | str | Any = None, *, store: RunStore | None = None, **params: Any) -> None:
@@ -75,6 +78,10 @@ class RunMonitor(View):
         """Do what is left of the run: only quanta that have not succeeded."""
         self._attempt(lambda run: run.restart())
         self._follow()
+
+    def close(self) -> None:
+        """Follow the run no longer."""
+        self._stop.set()
 
     async def finished(self) -> RunStatus:
         """Wait for the end of the run, while the notebook stays alive.
@@ -113,7 +120,7 @@ class RunMonitor(View):
 
     def _make_widgets(self) -> None:
         self._runs = styled(pn.widgets.Select, name="Run", options={_NO_RUN: None}, width=480)
-        self._cancel = button("Cancel", disabled=True, align="end")
+        self._cancel = button("Cancel", disabled=True, visible=not self.read_only, align="end")
         self._restart = button("Run what is left", visible=False, align="end")
         self._state = html('<span class="lv-sub">No run has been launched yet.</span>')
         self._failed = pn.Column(sizing_mode="stretch_width")
@@ -137,6 +144,8 @@ class RunMonitor(View):
     def _attempt(self, act: Any) -> None:
         self.error = None
         try:
+            if self.read_only:
+                raise RunError("Runs are only looked at here", hint="Use `lenticular cancel` or `restart`.")
             self._record()
             act(self.run)
         except LenticularError as error:
@@ -175,16 +184,21 @@ class RunMonitor(View):
         options: dict[str, str | None] = {
             f"{record.output_run}  ({record.created:%Y-%m-%d %H:%M} UTC)": record.id for record in records
         }
-        self._runs.options = options or {_NO_RUN: None}
-        self._runs.value = None if self.run is None else self.run.record.id
+        chosen = None if self.run is None else self.run.record.id
+        if chosen is None:
+            # Else the field would choose a run by itself, and cut the link to a launcher.
+            options = {_NO_RUN: None, **options}
+        # At once: a value that arrives before its option leaves the field empty.
+        self._runs.param.update(options=options, value=chosen)
 
     def _show_run(self, run: Run, status: RunStatus) -> None:
         if run is not self.run or status == self.status:
             return
         with param.edit_constant(self):
             self.status = status
+        left = status.is_over and status.state is not RunState.SUCCEEDED
         self._cancel.disabled = status.is_over
-        self._restart.visible = status.is_over and status.state is not RunState.SUCCEEDED
+        self._restart.visible = left and not self.read_only
         show(self._state, describe_status(status, run.record))
         if status.failures != self._failures:
             self._failures = status.failures

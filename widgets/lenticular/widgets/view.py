@@ -81,6 +81,9 @@ class View(pn.viewable.Viewer):
         """Wait until nothing is under way, while the notebook stays alive."""
         await self._background.finished()
 
+    def close(self) -> None:
+        """Let go of what goes on in the background, since the page is gone."""
+
     def _body(self) -> list[Any]:
         """Return what stands in the frame, from top to bottom."""
         raise NotImplementedError
@@ -158,7 +161,8 @@ class View(pn.viewable.Viewer):
 
     def _listen(self, widget: Any, names: str | list[str], react: Callable[[], object]) -> None:
         """Call something on the page's thread whenever a widget, or another view, changes."""
-        widget.param.watch(lambda _: self._background.post(react), names)
+        # Several at once come as several arguments.
+        widget.param.watch(lambda *_: self._background.post(react), names)
 
     def _watch(self, react: Callable[[], object], names: list[str]) -> None:
         """Call something on the page's thread whenever parameters of this view change."""

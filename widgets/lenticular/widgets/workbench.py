@@ -13,6 +13,7 @@ from lenticular.widgets.dataset_picker import DatasetPicker
 from lenticular.widgets.exposure_viewer import ExposureViewer
 from lenticular.widgets.graph_preview import GraphPreviewView
 from lenticular.widgets.launcher import Launcher
+from lenticular.widgets.look import TABS_CSS
 from lenticular.widgets.metrics_view import MetricsView
 from lenticular.widgets.run_monitor import RunMonitor
 from lenticular.widgets.task_configurator import TaskConfigurator
@@ -42,6 +43,8 @@ class Workbench(View):
         Collections chosen to begin with.
     output
         Output collection to begin with.
+    read_only
+        Whether runs are only looked at: not launched, cancelled or restarted.
     **params
         `step` to begin with.
     """
@@ -57,6 +60,7 @@ class Workbench(View):
         pipeline: str = "single-visit",
         collections: list[str] | None = None,
         output: str = "",
+        read_only: bool = False,
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -71,19 +75,29 @@ class Workbench(View):
             inputs=self.browser.param.selected,
             where=self.picker.param.where,
         )
-        self.launcher = Launcher(repo, request=self.preview.param.request, output=output)
-        self.monitor = RunMonitor(self.launcher.param.run)
+        self.launcher = Launcher(repo, request=self.preview.param.request, output=output, read_only=read_only)
+        self.monitor = RunMonitor(read_only=read_only)
         self.exposure = ExposureViewer(repo)
         self.metrics = MetricsView(repo)
-        self._tabs = pn.Tabs(*zip(STEPS, self._pages(), strict=True), sizing_mode="stretch_width")
+        # A step is drawn when it is opened first: all at once would take the page seconds.
+        self._tabs = pn.Tabs(
+            *zip(STEPS, self._pages(), strict=True),
+            dynamic=True,
+            sizing_mode="stretch_width",
+            stylesheets=[TABS_CSS],
+        )
         self._tabs.active = STEPS.index(self.step)
         self._listen(self._tabs, "active", lambda: self.param.update(step=STEPS[self._tabs.active]))
         self._watch(lambda: self._tabs.param.update(active=STEPS.index(self.step)), ["step"])
-        self.launcher.param.watch(lambda _: self.param.update(step="Run"), ["run"])
-        self.monitor.param.watch(self._run_changed, ["status"])
+        self._listen(self.launcher, "run", self._run_launched)
+        self._listen(self.monitor, "status", self._run_changed)
         # What is pointed at in one is shown by the other.
-        self.metrics.param.watch(self._row_chosen, ["data_id"])
+        self._listen(self.metrics, "data_id", self._row_chosen)
         self._subtitle.object = f'<span class="lv-sub">{repo.name}</span>'
+
+    def close(self) -> None:
+        """Follow the run no longer."""
+        self.monitor.close()
 
     def as_python(self) -> str:
         """Return Python that does what has been chosen, from the request to its run."""
@@ -109,6 +123,11 @@ class Workbench(View):
 
     def _body(self) -> list[Any]:
         return [self._tabs]
+
+    def _run_launched(self) -> None:
+        # Not linked: the monitor shows earlier runs, too, if they are chosen there.
+        self.monitor.run = self.launcher.run
+        self.step = "Run"
 
     def _run_changed(self) -> None:
         status: RunStatus | None = self.monitor.status
