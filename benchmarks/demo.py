@@ -14,16 +14,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
+from meter import Meter, family
 
 __all__ = ["DemoFigures", "measure"]
-
-_PERIOD = 0.2
 
 
 @dataclass(frozen=True)
@@ -38,41 +35,12 @@ class DemoFigures:
     disk_megabytes: float
 
 
-class _Meter(threading.Thread):
-    """Watches a process and all below it, children that left their session included."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self._root = psutil.Process(pid)
-        self._over = threading.Event()
-        self._cpu: dict[int, float] = {}
-        self.peak = 0
-
-    def run(self) -> None:
-        while not self._over.wait(_PERIOD):
-            total = 0
-            for process in [self._root, *self._root.children(recursive=True)]:
-                try:
-                    total += process.memory_full_info().pss
-                    spent = process.cpu_times()
-                    self._cpu[process.pid] = spent.user + spent.system
-                except psutil.Error:
-                    continue
-            self.peak = max(self.peak, total)
-
-    def stop(self) -> float:
-        """Stop watching and return the processor time seen [s]."""
-        self._over.set()
-        self.join()
-        return sum(self._cpu.values())
-
-
 def measure(folder: Path, case: str, size: str) -> DemoFigures:
     """Start a demo in a folder, wait for its address, and stop it."""
     command = [str(Path(sys.executable).with_name("lenticular")), "demo", "--size", size]
     began = time.monotonic()
     with subprocess.Popen([*command, "--folder", str(folder)], stderr=subprocess.PIPE, text=True) as process:
-        meter = _Meter(process.pid)
+        meter = Meter(family(process.pid))
         meter.start()
         assert process.stderr is not None  # noqa: S101  asked for above
         for line in process.stderr:

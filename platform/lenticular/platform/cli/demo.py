@@ -36,6 +36,7 @@ __all__ = ["demo"]
 @click.option("--browser", is_flag=True, help="Open it in the browser.")
 @click.option("--no-lab", is_flag=True, help="Build the repository and stop.")
 @click.option("--rebuild", is_flag=True, help="Take away what is there and begin anew (keeps notebooks).")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def demo(
     *,
     folder: Path,
@@ -46,11 +47,17 @@ def demo(
     browser: bool,
     no_lab: bool,
     rebuild: bool,
-) -> None:
+    command: tuple[str, ...],
+) -> int:
     """Build a demo repository in S3 (moto), reduce it, and open JupyterLab on it.
 
     Needs no account and no network. ctrl-C stops everything it started.
+
+    With a COMMAND after `--`, that is run in place of JupyterLab, in the folder of the tutorials,
+    with the variables that lead to the repository: `lenticular demo -- bash`. We exit as it does.
     """
+    if command and (no_lab or browser or port is not None):
+        raise click.UsageError("--no-lab, --browser and --port make no sense with a command of your own.")
     from lenticular.platform.demo.session import DemoOptions, run_demo
     from lenticular.platform.progress import Console
 
@@ -61,7 +68,8 @@ def demo(
         workers=workers,
         port=port,
         browser=browser,
-        lab=not no_lab,
+        lab=not (no_lab or command),
+        command=command,
         rebuild=rebuild,
     )
-    run_demo(options, Console())
+    return run_demo(options, Console())

@@ -62,6 +62,11 @@ class DemoFolder:
         return self.path / "notebooks"
 
     @property
+    def settings(self) -> Path:
+        """Configuration of its Jupyter servers."""
+        return self.path / "jupyter" / "config"
+
+    @property
     def runs(self) -> Path:
         """Records of the runs launched."""
         return self.path / "runs"

@@ -101,10 +101,6 @@ class Lab:
                 "--ServerApp.port_retries=0",
                 f"--ServerApp.root_dir={folder.notebooks.absolute()}",
                 f"--ServerApp.open_browser={browser}",
-                # News and extension updates would be fetched from outside.
-                "--LabApp.news_url=",
-                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-                "--LabApp.extension_manager=readonly",
                 *(["--allow-root"] if os.geteuid() == 0 else []),
             ],
             name="JupyterLab",
@@ -114,7 +110,7 @@ class Lab:
                 # In the environment rather than in the arguments, which every
                 # user of the machine can list.
                 "JUPYTER_TOKEN": self._token,
-                "JUPYTER_CONFIG_DIR": str(home / "config"),
+                "JUPYTER_CONFIG_DIR": str(folder.settings.absolute()),
                 "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
                 "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
             },

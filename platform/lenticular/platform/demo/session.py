@@ -11,11 +11,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lenticular.butler import add_label
 from lenticular.butler.errors import ServiceError
 from lenticular.platform.demo.build import BUCKET, LABEL, build_repository, reduce_survey
 from lenticular.platform.demo.child import in_child
+from lenticular.platform.demo.command import run_command
 from lenticular.platform.demo.folder import DemoFolder
 from lenticular.platform.demo.lab import Lab, choose_port, copy_notebooks
+from lenticular.platform.demo.settings import write_settings
 from lenticular.platform.demo.tutorials import tutorials_folder
 from lenticular.platform.execution.machine import default_workers
 from lenticular.platform.runs import RUNS_VARIABLE, RunStore
@@ -55,6 +58,9 @@ class DemoOptions:
     lab: bool = True
     """Whether to start JupyterLab at all."""
 
+    command: tuple[str, ...] = ()
+    """A program, with its arguments, to run in place of JupyterLab."""
+
     rebuild: bool = False
     """Whether to begin anew."""
 
@@ -64,7 +70,7 @@ class DemoOptions:
         return f"{self.size} seed {self.seed}, lenticular {importlib.metadata.version('lenticular')}"
 
 
-def run_demo(options: DemoOptions, console: Console) -> None:
+def run_demo(options: DemoOptions, console: Console) -> int:
     """Build a demo, or go on with one, and serve it until it is interrupted.
 
     Everything that was started is stopped on the way out, in the reverse
@@ -77,6 +83,11 @@ def run_demo(options: DemoOptions, console: Console) -> None:
         What it is to be like.
     console
         Where to tell what is being done.
+
+    Returns
+    -------
+    int
+        The exit code of the program run in place of JupyterLab, or 0.
 
     Raises
     ------
@@ -97,22 +108,39 @@ def run_demo(options: DemoOptions, console: Console) -> None:
         environment = _environment(folder, store.environment())
         os.environ.update(environment)
         folder.write_variables(environment)
+        _settle(folder, options)
         workers = options.workers or default_workers()
         if not folder.finished("populated", options.recipe):
             store.make_bucket(BUCKET)
             in_child(build_repository, folder, options.size, options.seed, workers, options.recipe)
         stack.callback(_cancel_runs, folder)
         reduce_survey(folder, workers, options.recipe, console)
+        if options.command:
+            variables = {"JUPYTER_CONFIG_PATH": _before("JUPYTER_CONFIG_PATH", folder.settings)}
+            return run_command(options.command, {**environment, **variables}, folder.notebooks)
         if options.lab:
             _serve(folder, environment, options, console)
     if not options.lab:
         console.say("The repository is ready; `lenticular demo` with the same folder opens it.")
+    return 0
+
+
+def _settle(folder: DemoFolder, options: DemoOptions) -> None:
+    """Bring what depends on the folder's place and on this version up to date."""
+    if folder.finished("created", options.recipe):
+        add_label(LABEL, str(folder.repository.absolute()), folder.index)  # it may have been moved
+    write_settings(folder.settings)
+    copy_notebooks(tutorials_folder(), folder.notebooks)
+
+
+def _before(variable: str, path: Path) -> str:
+    """Return the value of a search path with one more folder at its beginning."""
+    return os.pathsep.join(filter(None, (str(path.absolute()), os.environ.get(variable))))
 
 
 def _serve(
     folder: DemoFolder, environment: Mapping[str, str], options: DemoOptions, console: Console
 ) -> None:
-    copy_notebooks(tutorials_folder(), folder.notebooks)
     lab = Lab(folder, choose_port(options.port), environment, browser=options.browser)
     try:
         with console.step("Starting JupyterLab"):
