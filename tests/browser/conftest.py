@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Locator, Page
 
@@ -51,6 +51,20 @@ class Desk:
     requests: list[str] = field(default_factory=list)
     shots: int = 0
     cells_run: int = 0
+
+    def url(self, path: str) -> str:
+        """Return the address of a path on the server."""
+        return f"{self.address.partition('/lab/')[0]}/{path}"
+
+    @property
+    def token(self) -> str:
+        """What lets one in."""
+        return self.address.partition("token=")[2]
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """Headers that let a request in."""
+        return {"Authorization": f"token {self.token}"}
 
     @property
     def left_the_machine(self) -> list[str]:
@@ -88,10 +102,28 @@ def _screenshots_folder() -> None:
 
 
 @pytest.fixture(scope="session")
-def demo_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run the demo as a visitor would, and return the address it tells."""
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the demo."""
     given = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(given) if given else tmp_path_factory.mktemp("demo")
+    return Path(given) if given else tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture
+def demo_python(demo_folder: Path, demo_address: str) -> Callable[[str], None]:
+    """Return a function that runs Python in the demo's folder, led to its repository and store."""
+    assert demo_address
+
+    def run(code: str) -> None:
+        command = f'. ./env.sh && exec "{sys.executable}" -'
+        subprocess.run(["/bin/bash", "-c", command], input=code, text=True, cwd=demo_folder, check=True)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def demo_address(demo_folder: Path) -> Iterator[str]:
+    """Run the demo as a visitor would, and return the address it tells."""
+    folder = demo_folder
     shutil.rmtree(folder / "notebooks", ignore_errors=True)
     _silence_news(folder)
     command = [str(Path(sys.executable).with_name("lenticular")), "demo", "--size", "tiny"]
@@ -149,7 +181,6 @@ def desk(page: Page, request: pytest.FixtureRequest, demo_address: str) -> Itera
     desk = Desk(page, demo_address, name)
     page.context.on("request", lambda asked: desk.requests.append(asked.url))
     yield desk
-    base, token = demo_address.partition("/lab/")[0], demo_address.partition("token=")[2]
-    headers = {"Authorization": f"token {token}"}
-    for session in page.request.get(f"{base}/api/sessions", headers=headers).json():
-        page.request.delete(f"{base}/api/sessions/{session['id']}", headers=headers)
+    headers = desk.authorization
+    for session in page.request.get(desk.url("api/sessions"), headers=headers).json():
+        page.request.delete(desk.url(f"api/sessions/{session['id']}"), headers=headers)
