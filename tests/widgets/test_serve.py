@@ -214,9 +214,10 @@ def test_a_session_shows_what_the_repository_holds(hub: Hub) -> None:
     assert "CollectionBrowser" in hub.texts("collections", label="toy", until=SEEDS)
 
 
-def test_a_workbench_opens_without_the_right_to_launch(hub: Hub) -> None:
-    texts = hub.texts("workbench", label="toy", until="lenticular-Launcher")
-    assert "lenticular-ExposureViewer" in texts
+def test_a_workbench_opens_at_its_first_step(hub: Hub) -> None:
+    texts = hub.texts("workbench", label="toy", until="lenticular-DatasetPicker")
+    assert "lenticular-CollectionBrowser" in texts
+    assert "lenticular-ExposureViewer" not in texts
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 Each view is a `panel.viewable.Viewer` whose state are parameters that can be
 read, set and linked. Nothing is imported before a view is asked for: panel
 costs seconds, and lsst's packages more.
+
+``%load_ext lenticular`` shows the middleware's own objects as tables; see
+`lenticular.widgets.displays`.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lenticular.widgets.collection_browser import CollectionBrowser
     from lenticular.widgets.dataset_picker import DatasetPicker
+    from lenticular.widgets.displays.extension import load_ipython_extension, unload_ipython_extension
     from lenticular.widgets.exposure_viewer import ExposureViewer
     from lenticular.widgets.graph_preview import GraphPreviewView
     from lenticular.widgets.launcher import Launcher
@@ -35,6 +39,8 @@ __all__ = [
     "View",
     "Workbench",
     "enable",
+    "load_ipython_extension",
+    "unload_ipython_extension",
 ]
 
 _MODULES = {
@@ -49,6 +55,8 @@ _MODULES = {
     "View": "view",
     "Workbench": "workbench",
     "enable": "page",
+    "load_ipython_extension": "displays.extension",
+    "unload_ipython_extension": "displays.extension",
 }
 
 
