@@ -266,11 +266,12 @@ class Repository:
         pyarrow.Table
             One row a record; times in nanoseconds TAI, regions left out.
         """
-        from lenticular.butler import upstream
+        from lenticular.butler.columns import plain_table, query_dimension_records
 
-        return upstream.dimension_record_table(
-            self.butler, element, where=where, order_by=tuple(order_by), limit=limit, data_id=data_id
+        records = query_dimension_records(
+            self, element, where=where, order_by=order_by, limit=limit, data_id=data_id
         )
+        return plain_table(records)
 
     def datasets(
         self,
@@ -309,7 +310,7 @@ class Repository:
         NotFoundError
             Raised if a collection or the dataset type does not exist.
         """
-        from lenticular.butler import upstream
+        from lenticular.butler.columns import plain_table, query_datasets
 
         names = [collections] if isinstance(collections, str) else list(collections)
         known = browse.list_dataset_types(self.engine, self._tables, where=self.name)
@@ -317,15 +318,16 @@ class Repository:
             raise browse.not_found("dataset type", dataset_type, known, where=self.name)
         for name in names:
             self.collection(name)
-        return upstream.dataset_table(
-            self.butler,
+        datasets = query_datasets(
+            self,
             dataset_type,
             names,
-            where=where,
-            order_by=tuple(order_by),
-            limit=limit,
             find_first=find_first,
+            where=where,
+            order_by=order_by,
+            limit=limit,
         )
+        return plain_table(datasets)
 
     def analyze(self) -> None:
         """Bring the database's statistics up to date, as is due after an ingest.

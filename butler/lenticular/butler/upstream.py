@@ -1,8 +1,8 @@
 """The one place of this package that leans on how daf_butler works inside.
 
 It makes a repository in its two steps, of which the public interface has only
-the sum, plans queries for `lenticular.butler.columns`, turns answers into
-columns, and complaints into errors that help.
+the sum, plans queries for `lenticular.butler.columns`, and turns complaints
+into errors that help.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from lenticular.butler.errors import DataError, RepositoryExistsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    import pyarrow as pa
     from lsst.daf.butler import Butler, Config, DatasetRef
 
     from lenticular.butler.columns.plan import Plan, Ranking, Refinement
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "PLANNED_VERSIONS",
     "can_plan",
-    "dataset_table",
-    "dimension_record_table",
     "explained_query",
     "in_transaction",
     "make_registry",
@@ -93,60 +90,6 @@ def make_registry(configuration: Config, root: str) -> None:
             where=root,
             hint="Choose another database or, on PostgreSQL, another namespace.",
         ) from error
-
-
-def dimension_record_table(
-    butler: Butler,
-    element: str,
-    *,
-    where: str,
-    order_by: Sequence[str],
-    limit: int | None,
-    data_id: Mapping[str, object],
-) -> pa.Table:
-    """Return dimension records as columns; see `Repository.dimension_records`."""
-    import pyarrow as pa
-
-    names = {name.removeprefix("-").partition(".")[0] for name in order_by} | data_id.keys() | {element}
-    with explained_query(butler, where, names):
-        records = butler.query_dimension_records(
-            element, where=where, order_by=order_by, limit=limit, explain=False, data_id=dict(data_id)
-        )
-    return pa.Table.from_pylist([dict(_plain_fields(record.toDict())) for record in records])
-
-
-def dataset_table(
-    butler: Butler,
-    dataset_type: str,
-    collections: Sequence[str],
-    *,
-    where: str,
-    order_by: Sequence[str],
-    limit: int | None,
-    find_first: bool,
-) -> pa.Table:
-    """Return datasets as columns; see `Repository.datasets`."""
-    import pyarrow as pa
-
-    names = {name.removeprefix("-").partition(".")[0] for name in order_by}
-    with explained_query(butler, where, names):
-        refs = butler.query_datasets(
-            dataset_type,
-            collections,
-            where=where,
-            order_by=order_by,
-            limit=limit,
-            find_first=find_first,
-            explain=False,
-        )
-    dimensions = butler.get_dataset_type(dataset_type).dimensions
-    columns: dict[str, list[Any]] = {
-        "dataset_id": [str(ref.id) for ref in refs],
-        "run": [ref.run for ref in refs],
-    }
-    for name in dimensions.names if refs and refs[0].dataId.hasFull() else dimensions.required:
-        columns[name] = [ref.dataId[name] for ref in refs]
-    return pa.table(columns)
 
 
 def stored_artifacts(butler: Butler, ref: DatasetRef) -> list[tuple[str, int | None, str | None]]:
@@ -272,18 +215,6 @@ def _refinement(work: Any, limit: int | None) -> Refinement:
         matches=work.VALIDITY_MATCH_COUNT if work.check_validity_match_count else None,
         limit=limit,
     )
-
-
-def _plain_fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield a record's fields in types that Arrow knows."""
-    for name, value in fields.items():
-        if name == "region":
-            continue
-        if name == "timespan":
-            nanoseconds = (None, None) if value is None else (value.nsec[0], value.nsec[1])
-            yield from zip(("timespan_begin", "timespan_end"), nanoseconds, strict=True)
-        else:
-            yield name, value
 
 
 _SYNTAX = "Strings take single quotes, as in instrument = 'HSC' AND visit IN (1, 2)."
