@@ -163,6 +163,17 @@ def test_what_was_put_in_an_open_transaction_is_seen(wide: Repository) -> None:
     assert "Gone" not in query_data_ids(butler, "instrument").column("instrument").to_pylist()
 
 
+@pytest.mark.parametrize("most", [100, 150, 151])
+def test_an_answer_too_large_to_be_packed_is_the_same(
+    wide: Repository, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    expected = query_datasets(wide, "note", "run").sort_by("detector")
+    monkeypatch.setattr("lenticular.butler.columns.packed.PACKED_ROWS", most)
+    found = query_datasets(wide, "note", "run").sort_by("detector")
+    assert found.num_rows == 150
+    assert found.to_pylist() == expected.to_pylist()
+
+
 def test_a_driver_that_is_not_known_is_left_to_upstream(
     wide: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:

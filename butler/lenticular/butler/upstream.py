@@ -184,6 +184,8 @@ def plan_query(results: Any, *, ranked: bool = False) -> Plan:
         names=tuple(column.name for column in select.selected_columns),
         refinement=_refinement(builder.postprocessing, left),
         ranking=ranking if ranked else None,
+        sliced=bool(spec.order_by) or spec.limit is not None,
+        bulky=any(field == "region" for _, field in columns),
     )
 
 

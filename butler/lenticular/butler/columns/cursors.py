@@ -2,8 +2,8 @@
 
 Both ways go past SQLAlchemy's rows, and past Python's objects where they can:
 
-* SQLite gives tuples, since its driver has nothing else; they are turned over
-  into columns.
+* SQLite writes columns as JSON, if they are not too many; else its driver gives
+  tuples, which are turned over into columns.
 * PostgreSQL sends ``COPY ... TO STDOUT`` as CSV, which Arrow parses. That is as
   fast as a driver made for Arrow (ADBC), with neither a second connection,
   which would not see the query's temporary tables, nor another dependency.
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.csv
+
+from lenticular.butler.columns.packed import read_packed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -97,6 +99,11 @@ def _driver_errors(connection: sqlalchemy.Connection) -> Iterator[None]:
 
 
 def _run_sqlite(plan: Plan, schema: pa.Schema, rows: int, _guarded: bool) -> Rows:  # noqa: FBT001 - one signature for all
+    packed = read_packed(plan, schema)
+    if packed is not None:
+        for start in range(0, packed.num_rows, rows):
+            yield packed.slice(start, rows)
+        return
     with closing(plan.connection.execute(plan.select)) as result, _driver_errors(plan.connection):
         while block := result.cursor.fetchmany(min(rows, _FETCH)):
             columns = zip(*block, strict=True)

@@ -90,3 +90,9 @@ class Plan:
 
     ranking: Ranking | None = None
     """How to find the first of each data ID, where the statement does not."""
+
+    sliced: bool = False
+    """Whether the statement sorts its rows, or limits their number."""
+
+    bulky: bool = False
+    """Whether some of its columns are regions, which are long."""
