@@ -208,7 +208,7 @@ def test_cards_open_the_tutorial_and_the_workbench(desk: Desk, theme: str) -> No
 
 
 @pytest.fixture
-def documents(demo_folder: Path, demo_python: Callable[[str], None]) -> Path:
+def _documents(demo_folder: Path, demo_python: Callable[[str], None]) -> None:
     """Put a graph and an exposure beside the tutorials."""
     graph = next((demo_folder / "runs").glob("*/*.qg"))
     shutil.copy(graph, demo_folder / "notebooks" / "night.qg")
@@ -218,12 +218,11 @@ def documents(demo_folder: Path, demo_python: Callable[[str], None]) -> Path:
         "uri = butler.getURI('preliminary_visit_image', instrument='CerroCam', visit=61101402, detector=0)\n"
         "Path('notebooks/exposure.fits').write_bytes(uri.read())\n"
     )
-    return demo_folder / "notebooks"
 
 
 @pytest.mark.slow
-def test_graphs_and_images_open_as_documents(desk: Desk, documents: Path) -> None:
-    assert documents.is_dir()
+@pytest.mark.usefixtures("_documents")
+def test_graphs_and_images_open_as_documents(desk: Desk) -> None:
     open_lab(desk)
     desk.page.get_by_role("tab", name="File Browser").click()
     desk.page.locator(".jp-DirListing-item").filter(has_text="night.qg").dblclick()

@@ -12,9 +12,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lenticular.butler import upstream
-from lenticular.butler.browse import CollectionKind
+from lenticular.butler.browse import CollectionKind, not_found
 from lenticular.butler.database import explained
-from lenticular.butler.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -109,11 +108,7 @@ def read_page(
     """
     kinds = {info.name: info for info in repository.dataset_types()}
     if dataset_type not in kinds:
-        raise NotFoundError(
-            f"There is no dataset type {dataset_type!r}",
-            where=repository.name,
-            hint="The dataset types of a collection are listed with it.",
-        )
+        raise not_found("dataset type", dataset_type, kinds, where=repository.name)
     kind = kinds[dataset_type]
     members = {member for name in collections for member in repository.search_order(name)}
     timed = {info.name for info in repository.collections(kinds=[CollectionKind.CALIBRATION])}
