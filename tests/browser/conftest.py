@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -125,7 +124,6 @@ def demo_address(demo_folder: Path) -> Iterator[str]:
     """Run the demo as a visitor would, and return the address it tells."""
     folder = demo_folder
     shutil.rmtree(folder / "notebooks", ignore_errors=True)
-    _silence_news(folder)
     command = [str(Path(sys.executable).with_name("lenticular")), "demo", "--size", "tiny"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     process = subprocess.Popen(
@@ -144,13 +142,6 @@ def demo_address(demo_folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.communicate(timeout=60)
-
-
-def _silence_news(folder: Path) -> None:
-    """Answer JupyterLab's question about news, which would cover the page."""
-    settings = folder / "jupyter" / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True, exist_ok=True)
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false"}))
 
 
 @pytest.fixture(scope="session")

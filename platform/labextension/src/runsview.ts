@@ -6,6 +6,7 @@ import { Widget } from '@lumino/widgets';
 
 import type { Actions, Choice } from './choice.js';
 import { arrange, fill, h, title } from './dom.js';
+import { DragSource } from './dragsource.js';
 import * as format from './format.js';
 import { problem } from './problem.js';
 import { bar, progressWords } from './rundetails.js';
@@ -18,8 +19,6 @@ export function thingOf(run: RunRow): RunThing {
   return { kind: 'run', id: run.id, label: run.label, outputRun: run.output_run };
 }
 
-const DRAG_THRESHOLD = 5;
-
 /** A list of runs that shows their progress live. */
 export class RunsView extends Widget {
   constructor(options: { runs: RunsModel; choice: Choice; actions: Actions }) {
@@ -27,6 +26,14 @@ export class RunsView extends Widget {
     this._runs = options.runs;
     this._choice = options.choice;
     this._actions = options.actions;
+    this._dragging = new DragSource(
+      this._list,
+      event => {
+        const run = this._runAt(event);
+        return run && thingOf(run);
+      },
+      (thing, x, y) => options.actions.drag(thing, x, y)
+    );
     this._runs.changed.connect(() => this.update());
     this._choice.changed.connect(() => this._markSelected());
     this.node.append(this._trouble, this._list, this._more);
@@ -49,29 +56,19 @@ export class RunsView extends Widget {
       case 'keydown':
         this._keydown(event as KeyboardEvent, run);
         break;
-      case 'pointerdown': {
-        const { button, clientX, clientY } = event as PointerEvent;
-        const onButton = (event.target as Element).closest('button') !== null;
-        this._press = run && button === 0 && !onButton ? { run, x: clientX, y: clientY } : null;
-        break;
-      }
-      case 'pointermove':
-        this._pointermove(event as PointerEvent);
-        break;
-      case 'pointerup':
-        this._press = null;
-        break;
     }
   }
 
   protected override onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
     EVENTS.forEach(name => this._list.addEventListener(name, this));
+    this._dragging.attach();
     this.update();
   }
 
   protected override onBeforeDetach(msg: Message): void {
     EVENTS.forEach(name => this._list.removeEventListener(name, this));
+    this._dragging.detach();
     super.onBeforeDetach(msg);
   }
 
@@ -179,15 +176,6 @@ export class RunsView extends Widget {
     event.stopPropagation();
   }
 
-  private _pointermove(event: PointerEvent): void {
-    const press = this._press;
-    if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) > DRAG_THRESHOLD) {
-      this._press = null;
-      event.preventDefault();
-      this._actions.drag(thingOf(press.run), event.clientX, event.clientY);
-    }
-  }
-
   private readonly _runs: RunsModel;
   private readonly _choice: Choice;
   private readonly _actions: Actions;
@@ -196,18 +184,10 @@ export class RunsView extends Widget {
   private readonly _more = h('div', { class: 'lv-foot' });
   private _cards = new Map<string, Card>();
   private _troubleShown = '';
-  private _press: { run: RunRow; x: number; y: number } | null = null;
+  private _dragging: DragSource;
 }
 
-const EVENTS = [
-  'click',
-  'dblclick',
-  'contextmenu',
-  'keydown',
-  'pointerdown',
-  'pointermove',
-  'pointerup'
-] as const;
+const EVENTS = ['click', 'dblclick', 'contextmenu', 'keydown'] as const;
 
 /** One run; drawn anew only if it has changed, so that its buttons can be clicked at. */
 class Card {

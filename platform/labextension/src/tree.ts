@@ -6,10 +6,10 @@ import { Widget } from '@lumino/widgets';
 
 import type { Actions } from './choice.js';
 import { arrange, fill, h, title } from './dom.js';
+import { DragSource } from './dragsource.js';
 import type { Row, TreeModel, TreeNode } from './model.js';
 import { identityOf, kindName } from './things.js';
 
-const DRAG_THRESHOLD = 5;
 const TYPING_MS = 700;
 
 /** A view of a `TreeModel` with the roles and keys of an ARIA tree. */
@@ -18,6 +18,11 @@ export class TreeView extends Widget {
     super({ node: h('div', { class: 'lv-tree', role: 'tree', 'aria-label': 'Data repositories' }) });
     this._model = model;
     this._actions = actions;
+    this._dragging = new DragSource(
+      this.node,
+      event => this._nodeOf(this._keyAt(event))?.thing ?? null,
+      (thing, x, y) => actions.drag(thing, x, y)
+    );
     model.changed.connect(() => this.update());
     model.selectionChanged.connect(() => this._markSelected());
   }
@@ -42,27 +47,19 @@ export class TreeView extends Widget {
       case 'keydown':
         this._keydown(event as KeyboardEvent);
         break;
-      case 'pointerdown':
-        this._pointerdown(event as PointerEvent);
-        break;
-      case 'pointermove':
-        this._pointermove(event as PointerEvent);
-        break;
-      case 'pointerup':
-      case 'pointercancel':
-        this._press = null;
-        break;
     }
   }
 
   protected override onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
     EVENTS.forEach(name => this.node.addEventListener(name, this));
+    this._dragging.attach();
     this.update();
   }
 
   protected override onBeforeDetach(msg: Message): void {
     EVENTS.forEach(name => this.node.removeEventListener(name, this));
+    this._dragging.detach();
     super.onBeforeDetach(msg);
   }
 
@@ -149,24 +146,6 @@ export class TreeView extends Widget {
     const row = this._model.rows.find(candidate => candidate.key === key);
     if (row?.kind === 'note' && (row.role === 'more' || row.role === 'failed')) {
       void this._model.more(row.parent?.key ?? null);
-    }
-  }
-
-  private _pointerdown(event: PointerEvent): void {
-    const node = this._nodeOf(this._keyAt(event));
-    const onButton = (event.target as Element).closest('.lv-insert, .lv-twisty') !== null;
-    this._press =
-      node && event.button === 0 && event.pointerType !== 'touch' && !onButton
-        ? { node, x: event.clientX, y: event.clientY }
-        : null;
-  }
-
-  private _pointermove(event: PointerEvent): void {
-    const press = this._press;
-    if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) > DRAG_THRESHOLD) {
-      this._press = null;
-      event.preventDefault();
-      this._actions.drag(press.node.thing, event.clientX, event.clientY);
     }
   }
 
@@ -263,21 +242,12 @@ export class TreeView extends Widget {
   private readonly _model: TreeModel;
   private readonly _actions: Actions;
   private _elements = new Map<string, Drawn>();
-  private _press: { node: TreeNode; x: number; y: number } | null = null;
+  private _dragging: DragSource;
   private _word = '';
   private _typing = 0;
 }
 
-const EVENTS = [
-  'click',
-  'dblclick',
-  'contextmenu',
-  'keydown',
-  'pointerdown',
-  'pointermove',
-  'pointerup',
-  'pointercancel'
-] as const;
+const EVENTS = ['click', 'dblclick', 'contextmenu', 'keydown'] as const;
 
 interface Drawn {
   readonly element: HTMLElement;
