@@ -1,47 +1,61 @@
-"""Datasets of a registry as columns, beside upstream's public interface.
+"""What a browser asks of a registry, beside upstream's public interface.
 
-usage: python benchmarks/registry.py [--small]
+usage: python benchmarks/registry.py [--small] [--folder FOLDER] [--only WORD]
 
-On SQLite and on every PostgreSQL of this machine (Unix socket): as many references as there are,
-2 million, or 200 000 with --small, are read from one run, from a chain of a hundred runs that hide
-nothing of each other, and from such a chain of which each run hides half of the next. Both sides
-take turns in the same process and have to give the same rows. Each case gives two lines: seconds by
-the clock, and seconds of this process's own CPU time, each the best of three.
+On SQLite and on every PostgreSQL of this machine: registries of 200 000 and 2 million datasets in
+102 collections (only the first with --small). On PostgreSQL opening, the tree and the first page
+are asked again through a line with 30 ms there and back. Both sides take turns in one process, each
+in its best of three turns (of one, where a turn takes longer than ten seconds), and have to give
+the same. Each case is one JSON object a line, in seconds by the clock, some also in seconds of this
+process's own CPU time, and in MB by which a process grows that asks once. Where upstream has no
+answer, there is no peer.
+
+--folder keeps the registries and finds them again. --only runs the cases whose names hold a word.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import resource
 import sys
 import tempfile
 import time
-import uuid
-from contextlib import ExitStack
+from collections import Counter
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
+from registry_contents import RUNS, fill, visits_for
 
-from lenticular.butler import create_repository
-from lenticular.butler.columns import query_datasets
-from lenticular.platform.services import PostgresServer, find_postgresql
+from lenticular.butler import (
+    Repository,
+    count,
+    create_repository,
+    explain_empty,
+    find_dataset,
+    read_facets,
+    read_page,
+)
+from lenticular.butler.browse import NEWEST
+from lenticular.butler.columns import DatasetQuery, query_datasets
+from lenticular.platform.services import FaultProxy, PostgresServer, find_postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    import pyarrow as pa
-    from lsst.daf.butler import Butler, DatasetRef
+    from lsst.daf.butler import Butler
 
-    from lenticular.butler import Repository
+__all__ = ["Case", "Comparison", "cases", "compare"]
 
-__all__ = ["Comparison", "compare", "fill"]
-
-DETECTORS = 100
-RUNS = 100
-_FEW = 20_000
+SIZES = (200_000, 2_000_000)
 _ROUNDS = 3
+_LONG = 10.0
+_PAGE = 100
+_TARGET_LINE = 0.030
+"""Seconds there and back."""
 
 
 @dataclass(frozen=True)
@@ -51,166 +65,197 @@ class Comparison:
     benchmark: str
     case: str
     ours: float
-    peer: float
-    ratio: float
+    peer: float | None
+    ratio: float | None
     unit: str
     peer_name: str
-    equal: bool
+    equal: bool | None
 
 
-def fill(repository: Repository, size: int) -> None:
-    """Put datasets of three types into a new repository, past the interface that would take hours.
+@dataclass(frozen=True)
+class Case:
+    """A question, asked both ways."""
+
+    name: str
+    ours: Callable[[Repository], Any]
+    peer: Callable[[Butler], Any] | None
+    peer_name: str = ""
+    same: Callable[[Any], Any] = lambda answer: answer
+    """Makes what can be compared of our answer."""
+
+    peer_same: Callable[[Any], Any] = lambda answer: answer
+    """The same of the peer's."""
+
+    bulky: bool = False
+    """Whether CPU time and memory matter as well."""
+
+
+def cases(size: int) -> Sequence[Case]:
+    """Return the questions.
 
     Parameters
     ----------
-    repository
-        The repository, open for writing.
     size
-        Number of datasets that a search of each type finds.
+        Number of datasets in the registry.
     """
-    butler = repository.butler
-    visits = size // DETECTORS
-    _insert_dimensions(butler, visits)
-    per_run = visits // RUNS
-    # What a run holds: visits from the first to before the last.
-    contents = {
-        "single": {"single/run": (0, visits)},
-        "disjoint": {f"disjoint/{run:03}": (run * per_run, (run + 1) * per_run) for run in range(RUNS)},
-        "hidden": {
-            f"hidden/{run:03}": (run * per_run, min(visits, (run + 2) * per_run)) for run in range(RUNS)
-        },
-    }
-    for name, runs in contents.items():
-        _insert_datasets(repository, name, runs)
-    repository.analyze()
+    visits = visits_for(size)
+    image = DatasetQuery(dataset_type="image", collections=("one",))
+    source = DatasetQuery(dataset_type="source", collections=("weekly",))
+    data_id = {"instrument": "Cam", "visit": visits // 2, "detector": 50}
+    return (
+        Case("tree", lambda r: r.collections(), _tree, "collections.query_info", _our_tree, _peer_tree),
+        Case(
+            f"first {_PAGE} by visit, one run",
+            lambda r: read_page(r, "image", ["one"], order_by=("visit", "detector"), limit=_PAGE),
+            lambda b: b.query_datasets("image", "one", order_by=("visit", "detector"), limit=_PAGE),
+            "query_datasets", _our_page, _peer_page,
+        ),
+        Case(
+            f"first {_PAGE} by visit, chain of {RUNS} runs",
+            lambda r: read_page(r, "source", ["weekly"], order_by=("visit", "detector"), limit=_PAGE),
+            lambda b: b.query_datasets("source", "weekly", order_by=("visit", "detector"), limit=_PAGE),
+            "query_datasets", _our_page, _peer_page,
+        ),
+        Case(
+            f"newest {_PAGE}, one run",
+            lambda r: read_page(r, "image", ["one"], order_by=NEWEST, limit=_PAGE),
+            lambda b: b.query_datasets("image", "one", order_by="-image.ingest_date", limit=_PAGE),
+            "query_datasets", _our_page, _peer_page,
+        ),
+        Case(
+            f"newest {_PAGE}, chain of {RUNS} runs",
+            lambda r: read_page(r, "source", ["weekly"], order_by=NEWEST, limit=_PAGE),
+            lambda b: b.query_datasets("source", "weekly", order_by="-source.ingest_date", limit=_PAGE),
+            "query_datasets", _our_page, _peer_page,
+        ),
+        Case(
+            "facets of all dimensions, one run", lambda r: read_facets(r, image, most=visits),
+            lambda b: _facets(b, "image", "one"), "Counter of query_datasets", _our_facets,
+        ),
+        Case(
+            f"facets of all dimensions, chain of {RUNS} runs", lambda r: read_facets(r, source, most=visits),
+            lambda b: _facets(b, "source", "weekly"), "Counter of query_datasets", _our_facets,
+        ),
+        Case("capped count", lambda r: count(r, image), None),
+        Case(
+            "exact count", lambda r: count(r, image, "exact").value,
+            lambda b: _count(b, "image", "one"), "query.datasets().count",
+        ),
+        Case(
+            f"find one in a chain of {RUNS} runs",
+            lambda r: find_dataset(r, "source", "weekly", data_id).id,
+            lambda b: str(b.find_dataset("source", data_id, collections="weekly").id), "find_dataset",
+        ),
+        Case(
+            "refs to columns, one run", lambda r: query_datasets(r, "image", "one"),
+            lambda b: b.query_datasets("image", "one", limit=None), "query_datasets",
+            _our_rows, _peer_rows, bulky=True,
+        ),
+        Case(
+            f"refs to columns, chain of {RUNS} runs, each hides half of the next",
+            lambda r: query_datasets(r, "source", "weekly"),
+            lambda b: b.query_datasets("source", "weekly", limit=None), "query_datasets",
+            _our_rows, _peer_rows, bulky=True,
+        ),
+        Case(
+            "why empty: a visit that does not exist",
+            lambda r: explain_empty(r, _wrong(f"instrument = 'Cam' AND visit = {visits + 7}")), None,
+        ),
+        Case(
+            "why empty: a band and a night without each other",
+            lambda r: explain_empty(r, _wrong("instrument = 'Cam' AND visit = 6 AND band = 'y'")), None,
+        ),
+    )  # fmt: skip
 
 
-def _insert_dimensions(butler: Butler, visits: int) -> None:
-    insert = butler.registry.insertDimensionData
-    insert("instrument", {"name": "Cam", "class_name": "x.Cam"})
-    filters = [{"instrument": "Cam", "name": f"Cam-{band}", "band": band} for band in "ugrizy"]
-    insert("physical_filter", *filters)
-    insert("detector", *({"instrument": "Cam", "id": i, "full_name": f"D{i}"} for i in range(DETECTORS)))
-    insert("day_obs", {"instrument": "Cam", "id": 20260101})
-    common = {"instrument": "Cam", "day_obs": 20260101, "exposure_time": 30.0}
-    names = [one["name"] for one in filters]
-    places = [
-        {**common, "id": number, "name": f"v{number}", "physical_filter": names[number % 6]}
-        for number in range(visits)
-    ]
-    insert("visit", *places)
+def _wrong(where: str) -> DatasetQuery:
+    return DatasetQuery(dataset_type="source", collections=("weekly",), where=where)
 
 
-def _insert_datasets(repository: Repository, name: str, runs: dict[str, tuple[int, int]]) -> None:
-    """Let upstream make the type, the runs, the chain and one dataset a run; add the others."""
-    from lsst.daf.butler import CollectionType, DatasetType
-
-    butler = repository.butler
-    kind = DatasetType(
-        name, ("instrument", "visit", "detector"), "StructuredDataDict", universe=butler.dimensions
-    )
-    butler.registry.registerDatasetType(kind)
-    for run, (first, _) in runs.items():
-        butler.collections.register(run)
-        ids = [{"instrument": "Cam", "visit": first, "detector": 0}]
-        butler.registry.insertDatasets(kind, ids, run=run)
-    butler.collections.register(name, CollectionType.CHAINED)
-    butler.collections.redefine_chain(name, list(runs))
-    known = sqlalchemy.MetaData()
-    known.reflect(repository.engine)
-    tables = known.tables
-    with repository.engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            # The references are right by construction; checking each takes longer than all else.
-            connection.execute(sqlalchemy.text("SET LOCAL session_replication_role = replica"))
-        kinds, collections = tables["dataset_type"], tables["collection"]
-        row = connection.execute(sqlalchemy.select(kinds).where(kinds.c.name == name)).one()
-        columns = (collections.c.name, collections.c.collection_id)
-        numbers = {key: number for key, number in connection.execute(sqlalchemy.select(*columns))}  # noqa: C416
-        tags = tables[row.tag_association_table]
-        came = connection.execute(sqlalchemy.select(tables["dataset"].c.ingest_date)).scalar()
-        for block in _rows(row.id, {numbers[run]: visits for run, visits in runs.items()}):
-            keys = [one["id"] if connection.dialect.name == "postgresql" else one["id"].hex for one in block]
-            datasets = [
-                {"id": key, "dataset_type_id": row.id, "run_id": one["run"], "ingest_date": came}
-                for key, one in zip(keys, block, strict=True)
-            ]
-            members = [
-                {
-                    "dataset_type_id": row.id,
-                    "dataset_id": key,
-                    "collection_id": one["run"],
-                    "instrument": "Cam",
-                    "visit": one["visit"],
-                    "detector": one["detector"],
-                }
-                for key, one in zip(keys, block, strict=True)
-            ]
-            connection.execute(tables["dataset"].insert(), datasets)
-            connection.execute(tags.insert(), members)
+def _tree(butler: Butler) -> Any:
+    return butler.collections.query_info("*", include_summary=True)
 
 
-def _rows(kind: int, runs: dict[int, tuple[int, int]]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the datasets that are missing, with version 7 UUIDs that tell kind and count."""
-    block: list[dict[str, Any]] = []
-    count = 0
-    for run, (first, end) in runs.items():
-        for visit in range(first, end):
-            for detector in range(DETECTORS):
-                if (visit, detector) == (first, 0):
-                    continue
-                count += 1
-                key = uuid.UUID(int=count << 84 | 7 << 76 | 2 << 62 | kind << 32 | count)
-                block.append({"id": key, "run": run, "visit": visit, "detector": detector})
-            if len(block) > _FEW:
-                yield block
-                block = []
-    yield block
+def _our_tree(infos: Any) -> Any:
+    return {one.name: (str(one.kind), one.children, frozenset(one.dataset_types)) for one in infos}
 
 
-def compare(repository: Repository, database: str, name: str, case: str) -> Iterator[Comparison]:
-    """Compare one search.
+def _peer_tree(infos: Any) -> Any:
+    return {one.name: (one.type.name, tuple(one.children), one.dataset_types) for one in infos}
 
-    Parameters
-    ----------
-    repository
-        A filled repository.
-    database
-        What it is kept in, to be shown.
-    name
-        The dataset type, which is the collection's name as well.
-    case
-        What it stands for.
-    """
-    butler = repository.butler
 
-    def peer() -> list[DatasetRef]:
-        return butler.query_datasets(name, name, limit=None)
+def _our_page(page: Any) -> Any:
+    return [(row.id, row.run) for row in page.rows]
 
-    def ours() -> pa.Table:
-        return query_datasets(repository, name, name)
 
-    table, ours_clock, ours_cpu = _best(ours)
-    refs, peer_clock, peer_cpu = _best(peer)
-    found = {
-        (row["dataset_id"], row["run"], *(row[key] for key in refs[0].dimensions.names))
-        for batch in table.to_batches(max_chunksize=_FEW)
+def _peer_page(refs: Any) -> Any:
+    return [(str(ref.id), ref.run) for ref in refs]
+
+
+def _facets(butler: Butler, kind: str, collection: str) -> Any:
+    counts: dict[str, Counter[Any]] = {}
+    for ref in butler.query_datasets(kind, collection, limit=None):
+        for name, value in ref.dataId.mapping.items():
+            counts.setdefault(name, Counter())[value] += 1
+    return counts
+
+
+def _our_facets(facets: Any) -> Any:
+    return {facet.dimension: dict(facet.values) for facet in facets}
+
+
+def _count(butler: Butler, kind: str, collection: str) -> int:
+    with butler.query() as query:
+        return query.datasets(kind, collection).count()
+
+
+def _our_rows(table: Any) -> Any:
+    names = ("dataset_id", "run", "instrument", "detector", "visit", "band", "day_obs", "physical_filter")
+    return {
+        tuple(row[name] for name in names)
+        for batch in table.to_batches(max_chunksize=20_000)
         for row in batch.to_pylist()
     }
-    expected = {(ref.id.bytes, ref.run, *(ref.dataId[key] for key in ref.dimensions.names)) for ref in refs}
-    equal = found == expected and table.num_rows == len(refs)
-    title = f"{len(refs)} refs to columns, {case}, {database}"
-    for unit, one, other in (("s", ours_clock, peer_clock), ("CPU s", ours_cpu, peer_cpu)):
-        yield Comparison(
-            "registry",
-            title,
-            round(one, 4),
-            round(other, 4),
-            round(other / one, 1),
-            unit,
-            "Butler.query_datasets",
-            equal,
-        )
+
+
+def _peer_rows(refs: Any) -> Any:
+    names = ("instrument", "detector", "visit", "band", "day_obs", "physical_filter")
+    return {(ref.id.bytes, ref.run, *(ref.dataId[name] for name in names)) for ref in refs}
+
+
+def compare(case: Case, repository: Repository, title: str) -> Iterator[Comparison]:
+    """Ask both sides, and compare.
+
+    Parameters
+    ----------
+    case
+        The question.
+    repository
+        A filled repository.
+    title
+        Name and circumstances, to be shown.
+    """
+    butler = repository.butler
+    answer, *ours = _best(lambda: case.ours(repository))
+    if case.peer is None:
+        yield Comparison("registry", title, round(ours[0], 4), None, None, "s", "", None)
+        return
+    ask = case.peer
+    other, *theirs = _best(lambda: ask(butler))
+    equal = bool(case.same(answer) == case.peer_same(other))
+    del answer, other
+    for unit, one, peer in zip(("s", "CPU s"), ours, theirs, strict=True):
+        if unit == "s" or case.bulky:
+            yield _compared(title, one, peer, unit, case.peer_name, equal)
+    if case.bulky:
+        grown = [_growth(act) for act in (lambda: case.ours(repository), lambda: ask(butler))]
+        yield _compared(title, *grown, "MB", case.peer_name, equal)
+
+
+def _compared(title: str, ours: float, peer: float, unit: str, name: str, equal: bool) -> Comparison:  # noqa: FBT001 - a row
+    return Comparison(
+        "registry", title, round(ours, 4), round(peer, 4), round(peer / ours, 1), unit, name, equal
+    )
 
 
 def _best[T](act: Callable[[], T]) -> tuple[T, float, float]:
@@ -221,43 +266,126 @@ def _best[T](act: Callable[[], T]) -> tuple[T, float, float]:
         result = act()
         clocks.append(time.perf_counter() - clock)
         processors.append(time.process_time() - processor)
+        if clocks[-1] > _LONG:
+            break
     return result, min(clocks), min(processors)
 
 
-def _databases(stack: ExitStack, folder: Path) -> Iterator[tuple[str, str | None]]:
-    yield "SQLite", None
-    for binaries in sorted(
-        {found.major: found for found in find_postgresql()}.values(), key=lambda b: b.major
-    ):
-        place = folder / f"pg{binaries.major}"
-        settings = ["shared_buffers=256MB", "work_mem=64MB"]
-        server = stack.enter_context(
-            PostgresServer(place, binaries=binaries, durable=False, settings=settings)
+def _growth(act: Callable[[], Any]) -> float:
+    """Return by how much a copy of this process grows that does something [MB]."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def work() -> None:
+        before = _resident()
+        kept = act()
+        sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
+        del kept
+
+    process = context.Process(target=work)
+    process.start()
+    grown: float = receiver.recv()
+    process.join()
+    return max(grown, 1.0)
+
+
+def _resident() -> float:
+    """Return the memory of this process [MB]."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def opening(folder: Path) -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
+    """Give what happens before anything is seen: opening, and the first list of collections."""
+
+    def ours() -> Any:
+        with Repository.open(folder, timeout=30.0) as repository:
+            return repository.collections()
+
+    def peer() -> Any:
+        from lsst.daf.butler import Butler
+
+        with Butler.from_config(str(folder)) as butler:
+            return _tree(butler)
+
+    yield "open and list collections", ours, peer
+
+
+@contextmanager
+def _far(folder: Path, server: PostgresServer, url: str) -> Iterator[Path]:
+    """Give a folder with the same repository, whose database is 30 ms away."""
+    with FaultProxy(server.socket) as proxy, tempfile.TemporaryDirectory() as other:
+        host, port = proxy.address
+        configuration = (folder / "butler.yaml").read_text()
+        name = url.partition("?")[0].rpartition("/")[2]
+        (Path(other) / "butler.yaml").write_text(
+            configuration.replace(url, server.url(name, host=host, port=port))
         )
-        yield f"PostgreSQL {binaries.major}", server.create_database("registry")
+        proxy.faults.rtt = _TARGET_LINE
+        yield Path(other)
+
+
+def _measure(folder: Path, size: int, where: str, only: str, *, far: bool) -> Iterator[Comparison]:
+    title = f"{{}}, {size} datasets, {where}"
+    for name, ours, peer in opening(folder):
+        if only in name:
+            answer, *one = _best(ours)
+            other, *two = _best(peer)
+            equal = _our_tree(answer) == _peer_tree(other)
+            yield _compared(title.format(name), one[0], two[0], "s", "Butler.from_config, query_info", equal)
+    with Repository.open(folder, timeout=30.0) as repository:
+        for case in cases(size):
+            near = not far or case.name == "tree" or case.name.startswith("first")
+            if only in case.name and near:
+                yield from compare(case, repository, title.format(case.name))
+
+
+def _databases(stack: ExitStack, folder: Path) -> Iterator[tuple[str, PostgresServer | None]]:
+    yield "SQLite", None
+    newest = {found.major: found for found in find_postgresql()}
+    for major, binaries in sorted(newest.items()):
+        settings = ["shared_buffers=256MB", "work_mem=64MB"]
+        server = PostgresServer(folder / f"pg{major}", binaries=binaries, durable=False, settings=settings)
+        yield f"PostgreSQL {major}", stack.enter_context(server)
+
+
+def _made(folder: Path, server: PostgresServer | None, size: int, name: str) -> tuple[Path, str | None]:
+    """Return a filled repository, made if it is not there, and its database."""
+    place = folder / f"{name.replace(' ', '')}-{size}"
+    database = f"registry{size}"
+    if place.is_dir():
+        return place, server and server.url(database)
+    url = server and server.create_database(database)
+    with create_repository(place, database=url) as repository:
+        fill(repository, size)
+    return place, url
 
 
 def main() -> int:
     """Run the comparison and print one JSON object per line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="200 000 datasets rather than 2 million")
-    size = 200_000 if parser.parse_args().small else 2_000_000
+    parser.add_argument("--small", action="store_true", help="only 200 000 datasets")
+    parser.add_argument("--folder", type=Path, help="where the registries are kept")
+    parser.add_argument("--only", default="", help="word in the names of cases")
+    arguments = parser.parse_args()
     equal = True
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lenticular-")))
+        if arguments.folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lenticular-")))
+        else:
+            folder = arguments.folder.absolute()
+            folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o711)  # as root, PostgreSQL is another user
-        for database, url in _databases(stack, folder):
-            place = folder / database.replace(" ", "")
-            with create_repository(place, database=url) as repository:
-                fill(repository, size)
-                for name, case in (
-                    ("single", "one run"),
-                    ("disjoint", f"chain of {RUNS} disjoint runs"),
-                    ("hidden", f"chain of {RUNS} runs, each hidden by half"),
-                ):
-                    for found in compare(repository, database, name, case):
-                        equal = equal and found.equal
-                        print(json.dumps(asdict(found)), flush=True)
+        for name, server in _databases(stack, folder):
+            for size in SIZES[:1] if arguments.small else SIZES:
+                place, url = _made(folder, server, size, name)
+                found = [_measure(place, size, name, arguments.only, far=False)]
+                if server is not None and url is not None:
+                    distant = stack.enter_context(_far(place, server, url))
+                    found.append(_measure(distant, size, f"{name} 30 ms away", arguments.only, far=True))
+                for one in (line for lines in found for line in lines):
+                    equal = equal and one.equal is not False
+                    print(json.dumps(asdict(one)), flush=True)
     return 0 if equal else 1
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lenticular.platform.services import ObjectStore, PostgresServer
+    from tests.butler.generated import Content
 
 DATABASES = ("sqlite", *(f"postgresql{binaries.major}" for binaries in POSTGRES_MAJORS))
 BACKENDS = (
@@ -137,3 +138,28 @@ def repository(
         monkeypatch.setenv(name, value)
     with Repository.open(made.root) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def shared(
+    request: pytest.FixtureRequest,
+    postgres_servers: Callable[[int], PostgresServer],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Repository]:
+    """Return a repository on each database in turn, open for writing, for `generated.build`."""
+    url = None
+    if request.param != "sqlite":
+        server = postgres_servers(int(request.param.removeprefix("postgresql")))
+        url = server.create_database("shared")
+    with create_repository(tmp_path_factory.mktemp("shared") / "repository", database=url) as repository:
+        yield repository
+
+
+@pytest.fixture(scope="session")
+def filled(shared: Repository) -> tuple[Repository, Content]:
+    """Return the same with a content in it that has something of everything."""
+    from tests.butler.generated import build, example
+
+    made = build(example(), shared)
+    shared.analyze()
+    return shared, made

@@ -7,13 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from lenticular.butler.details import read_details
+from lenticular.butler.browse import read_details, read_page
 from lenticular.butler.errors import DataError, NotFoundError
-from lenticular.butler.paging import read_page
 
 if TYPE_CHECKING:
     from lenticular.butler import Repository
-    from lenticular.butler.paging import DatasetRow
+    from lenticular.butler.browse import DatasetRow
 
 
 def all_rows(repository: Repository, kind: str, collections: list[str], *, limit: int) -> list[DatasetRow]:

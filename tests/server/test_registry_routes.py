@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from lenticular.butler.browse import read_page
 from lenticular.butler.errors import DataError
-from lenticular.butler.paging import read_page
 from lenticular.platform.server.repositories import RepositoryPool
 from tests.server.conftest import DETECTORS
 

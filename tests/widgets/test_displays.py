@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from lenticular.butler.display import Piece, display, labels, pairs, rows
 from lenticular.pipelines.graph import GraphRequest
 from lenticular.pipelines.graph.reference import reference_components
-from lenticular.widgets.displays.html import Piece, display, labels, pairs, rows
 from lenticular.widgets.upstream import DEFINED_IN
 from tests.trivial.repository import SEEDS, make_repository, write_pipeline
 
@@ -124,6 +124,14 @@ def test_graphs_of_both_kinds_are_shown_with_their_tasks(shell: Any, butler: But
     older = shown(shell, graph.to_old_quantum_graph())["text/html"]
     assert "4 quanta" in older
     assert '<td class="lv-n">2</td>' in older
+
+
+def test_an_arrow_table_is_shown_with_its_rows(shell: Any) -> None:
+    import pyarrow as pa
+
+    html = shown(shell, pa.table({"visit": [12], "band": ["r"]}))["text/html"]
+    assert "<th>band</th>" in html
+    assert "1 row" in html
 
 
 def test_the_text_stays_as_it_was(shell: Any, butler: Butler) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from lenticular.butler.errors import (
     ConfigurationError,
     DatabaseUnreachableError,
+    QueryCancelledError,
+    QueryTimeoutError,
     ReadOnlyRepositoryError,
     RepositoryError,
     RepositoryNotFoundError,
 )
+from lenticular.butler.guard.scope import current_scope, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,9 @@ def parse_database(text: str, *, where: object) -> sqlalchemy.URL:
     return url
 
 
-def open_engine(url: sqlalchemy.URL, *, writeable: bool = False, timeout: float = 5.0) -> sqlalchemy.Engine:
+def open_engine(
+    url: sqlalchemy.URL, *, writeable: bool = False, timeout: float = 5.0, queries: int = 8
+) -> sqlalchemy.Engine:
     """Return an engine whose sessions only read, unless told otherwise.
 
     Parameters
@@ -74,6 +77,9 @@ def open_engine(url: sqlalchemy.URL, *, writeable: bool = False, timeout: float 
         Whether its sessions may write.
     timeout
         Seconds to wait for a connection, or for another writer of SQLite.
+    queries
+        Connections that are kept open for the next query at most; as many
+        again are made where these do not suffice.
 
     Raises
     ------
@@ -85,26 +91,44 @@ def open_engine(url: sqlalchemy.URL, *, writeable: bool = False, timeout: float 
     ConfigurationError
         Raised if the address asks for a driver that is not installed.
     """
+    from lenticular.butler.guard.hooks import adopt
+    from lenticular.butler.guard.pool import PatientPool
+
+    pool = {
+        "poolclass": PatientPool,
+        "pool_size": queries,
+        "max_overflow": queries,
+        "pool_timeout": PatientPool.SLICE,
+        "hide_parameters": True,
+    }
+    engine = _engine(url, pool, writeable=writeable, timeout=timeout)
+    assert isinstance(engine.pool, PatientPool)  # noqa: S101 - as was asked for above
+    engine.pool.patience = timeout
+    adopt(engine.dialect)
+    return engine
+
+
+def _engine(
+    url: sqlalchemy.URL, pool: dict[str, Any], *, writeable: bool, timeout: float
+) -> sqlalchemy.Engine:
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url, writeable=writeable, timeout=timeout)
+        return _sqlite_engine(url, pool, writeable=writeable, timeout=timeout)
     # Read-only is set for each transaction rather than for the session: behind
     # a connection pool (pgbouncer) a session's settings are not one's own.
     options: dict[str, Any] = {} if writeable else {"postgresql_readonly": True}
-    return _postgresql_engine(url, timeout=timeout, execution_options=options)
+    return _postgresql_engine(url, pool, timeout=timeout, execution_options=options)
 
 
 def _postgresql_engine(
-    url: sqlalchemy.URL, *, timeout: float, execution_options: dict[str, Any]
+    url: sqlalchemy.URL, pool: dict[str, Any], *, timeout: float, execution_options: dict[str, Any]
 ) -> sqlalchemy.Engine:
     import sqlalchemy
 
+    from lenticular.butler.guard.hooks import LINE_SETTINGS
+
     arguments = {
+        **LINE_SETTINGS,
         "connect_timeout": max(1, round(timeout)),
-        "application_name": "lenticular",
-        # Without these a query over a line that has gone dead waits for hours.
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
         "tcp_user_timeout": round(1000 * max(timeout, _PATIENCE)),
     }
     try:
@@ -112,12 +136,10 @@ def _postgresql_engine(
             url,
             connect_args=arguments,
             execution_options=execution_options,
-            pool_size=4,
-            max_overflow=4,
-            pool_timeout=timeout,
             pool_use_lifo=True,
             pool_recycle=600,
-            hide_parameters=True,
+            pool_pre_ping=True,
+            **pool,
         )
     except (ModuleNotFoundError, sqlalchemy.exc.NoSuchModuleError) as error:
         raise ConfigurationError(
@@ -127,7 +149,9 @@ def _postgresql_engine(
         ) from error
 
 
-def _sqlite_engine(url: sqlalchemy.URL, *, writeable: bool, timeout: float) -> sqlalchemy.Engine:
+def _sqlite_engine(
+    url: sqlalchemy.URL, pool: dict[str, Any], *, writeable: bool, timeout: float
+) -> sqlalchemy.Engine:
     import sqlalchemy
 
     path = Path(url.database or "")
@@ -142,7 +166,7 @@ def _sqlite_engine(url: sqlalchemy.URL, *, writeable: bool, timeout: float) -> s
         )
     query = {"uri": "true"} if writeable else {"uri": "true", "mode": "ro"}
     target = sqlalchemy.URL.create("sqlite", database=path.as_uri(), query=query)
-    return sqlalchemy.create_engine(target, connect_args={"timeout": timeout}, hide_parameters=True)
+    return sqlalchemy.create_engine(target, connect_args={"timeout": timeout}, **pool)
 
 
 @contextmanager
@@ -150,9 +174,7 @@ def answering_within(engine: sqlalchemy.Engine, timeout: float, *, where: object
     """Give a new engine's first questions a deadline.
 
     The driver's own deadline ends with the login. A server, or a network, that
-    stalls after it would be waited for without end: at the deadline the
-    sockets of the connections made meanwhile are shut, which ends the wait on
-    TCP and Unix sockets alike.
+    stalls after it would be waited for without end.
 
     Parameters
     ----------
@@ -168,75 +190,19 @@ def answering_within(engine: sqlalchemy.Engine, timeout: float, *, where: object
     DatabaseUnreachableError
         Raised if the deadline has passed.
     """
-    import sqlalchemy
-
     if engine.dialect.name == "sqlite":
         yield
         return
-    guard = _Deadline(timeout)
-    # Before SQLAlchemy's own first questions, which may be stalled as well.
-    sqlalchemy.event.listen(engine, "connect", guard.watch, insert=True)
     try:
-        with guard:
+        with guarded(timeout, grace=0.0):
             yield
-    except (sqlalchemy.exc.DBAPIError, RepositoryError) as error:
-        if not guard.expired:
-            raise
+    except QueryTimeoutError as error:
+        engine.dispose()
         raise DatabaseUnreachableError(
             f"The database did not answer within {timeout:g} s",
             where=where,
             hint="Is it overloaded, is the network up, and is a firewall in between?",
         ) from error
-    finally:
-        sqlalchemy.event.remove(engine, "connect", guard.watch)
-        if guard.expired:
-            engine.dispose()  # no connection whose socket is shut stays in the pool
-
-
-class _Deadline:
-    """Shuts the sockets of connections at a moment, unless left before."""
-
-    expired: bool
-    """Whether the moment has come."""
-
-    def __init__(self, seconds: float) -> None:
-        self.expired = False
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
-
-    def watch(self, connection: Any, _record: object) -> None:
-        """Take a driver's connection into care."""
-        # A copy of the descriptor: the original's number may be another
-        # file's by the time it is shut.
-        line = socket.socket(fileno=os.dup(connection.fileno()))
-        with self._lock:
-            self._sockets.append(line)
-            if self.expired:
-                _shut(line)
-
-    def _expire(self) -> None:
-        with self._lock:
-            self.expired = True
-            for line in self._sockets:
-                _shut(line)
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        with self._lock:
-            for line in self._sockets:
-                line.close()
-            self._sockets.clear()
-
-
-def _shut(line: socket.socket) -> None:
-    with suppress(OSError):  # gone already
-        line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -254,6 +220,8 @@ def explained(where: object) -> Iterator[None]:
         Raised if the database does not answer, does not exist or refuses us.
     ReadOnlyRepositoryError
         Raised if something was to be written through a reading session.
+    QueryTimeoutError, QueryCancelledError
+        Raised if the database only complains of being interrupted.
     RepositoryError
         Raised for anything else that the database has to complain of.
     """
@@ -261,6 +229,10 @@ def explained(where: object) -> Iterator[None]:
 
     try:
         yield
+    except (QueryTimeoutError, QueryCancelledError) as error:
+        if error.where is not None or where is None:
+            raise
+        raise type(error)(error.what, where=where, hint=error.hint) from error.__cause__
     except sqlalchemy.exc.TimeoutError as error:
         raise DatabaseUnreachableError(
             "Every connection to the registry's database is in use",
@@ -268,7 +240,8 @@ def explained(where: object) -> Iterator[None]:
             hint="Wait for other queries to end.",
         ) from error
     except sqlalchemy.exc.DBAPIError as error:
-        raise _explain(error, where) from error
+        scope = current_scope()
+        raise (scope and scope.told(where)) or _explain(error, where) from error
 
 
 _REASONS: tuple[tuple[str, str, str], ...] = (
@@ -290,6 +263,18 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
      "Is the network up, and is a firewall in between?"),
     ("not a database", "The registry's file is not a SQLite database",
      "Check registry.db in butler.yaml; the file may be damaged."),
+    ("unable to open database file", "The registry's file cannot be opened",
+     "Was the repository moved or deleted, or its file system unmounted?"),
+    ("disk i/o error", "The registry's file cannot be read",
+     "Its file system fails: is it mounted and sound, and is there space left on it?"),
+    ("disk image is malformed", "The registry's file is damaged",
+     "Was it copied while it was written? Restore it from a copy."),
+    ("database system is", "The database is just being started or stopped",
+     "Try again in some seconds."),
+    ("too many clients", "The database has no connection left",
+     "Try again later; its operator can raise max_connections."),
+    ("remaining connection slots", "The database has no connection left",
+     "Try again later; its operator can raise max_connections."),
     ("database is locked", "Another program keeps the database locked",
      "Wait for it to end; many writers at once need PostgreSQL."),
 )  # fmt: skip

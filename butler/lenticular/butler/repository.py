@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from html import escape
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from lenticular.butler import browse, counting, index
+from lenticular.butler import browse, index
+from lenticular.butler.butlers import Butlers
 from lenticular.butler.configuration import RepositoryConfiguration, read_configuration
 from lenticular.butler.database import analyze, answering_within, open_engine
-from lenticular.butler.errors import ReadOnlyRepositoryError
+from lenticular.butler.guard.access import MAX_QUERIES, GuardedAccess
+from lenticular.butler.guard.slots import Slots
 from lenticular.butler.schema import Tables, check_schema, registry_tables
-from lenticular.butler.store import Location, probe_store
+from lenticular.butler.store import Location
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Repository"]
 
 
-class Repository:
+class Repository(GuardedAccess):
     """A data repository of the Butler kind.
 
     Made by `Repository.open`. Its own answers come from the registry's
@@ -45,6 +45,10 @@ class Repository:
         Whether it may be changed.
     timeout
         Seconds after which a database or store counts as unreachable.
+    query_timeout
+        Seconds that one of its own answers may take; `None` for any.
+    max_queries
+        How many it is asked for at once; others wait their turn.
     original
         The repository that this one is a clone of.
     """
@@ -52,15 +56,14 @@ class Repository:
     configuration: RepositoryConfiguration
     """What its ``butler.yaml`` says."""
 
-    engine: sqlalchemy.Engine
-    """Engine for the registry's database; its sessions only read unless the
-    repository was opened for writing."""
-
     label: str | None
     """Label under which it was found, if any."""
 
-    writeable: bool
-    """Whether it may be changed."""
+    tables: Tables
+    """The registry's own tables."""
+
+    butlers: Butlers
+    """Upstream's Butlers, as far as they have been made."""
 
     def __init__(
         self,
@@ -70,20 +73,37 @@ class Repository:
         label: str | None = None,
         writeable: bool = False,
         timeout: float = 5.0,
+        query_timeout: float | None = None,
+        max_queries: int = MAX_QUERIES,
         original: Repository | None = None,
     ) -> None:
         self.configuration = configuration
         self.engine = engine
         self.label = label
         self.writeable = writeable
+        self.query_timeout = query_timeout
+        self.slots = Slots(max_queries) if original is None else original.slots
         self._timeout = timeout
-        self._tables: Tables = registry_tables(configuration.namespace)
-        self._butler: Butler | None = None
-        self._butler_lock = threading.Lock()
+        self.tables = registry_tables(configuration.namespace)
+        self.butlers = Butlers(
+            configuration,
+            where=self.name,
+            writeable=writeable,
+            timeout=timeout,
+            original=None if original is None else original.butlers,
+        )
         self._original = original
 
     @classmethod
-    def open(cls, target: str | os.PathLike[str], *, writeable: bool = False, timeout: float = 5.0) -> Self:
+    def open(
+        cls,
+        target: str | os.PathLike[str],
+        *,
+        writeable: bool = False,
+        timeout: float = 5.0,
+        query_timeout: float | None = None,
+        max_queries: int = MAX_QUERIES,
+    ) -> Self:
         """Open a repository.
 
         Parameters
@@ -96,6 +116,11 @@ class Repository:
             person at a browser nearly always wants.
         timeout
             Seconds after which a database or store counts as unreachable.
+        query_timeout
+            Seconds that one of the repository's own answers may take; `None`
+            for any. `lenticular.butler.guard.guarded` binds more than one.
+        max_queries
+            How many it is asked for at once; others wait their turn.
 
         Raises
         ------
@@ -114,11 +139,21 @@ class Repository:
         """
         uri, label = index.resolve(target, timeout=timeout)
         configuration = read_configuration(Location.parse(uri), timeout=timeout)
-        engine = open_engine(configuration.database_url, writeable=writeable, timeout=timeout)
-        repository = cls(configuration, engine, label=label, writeable=writeable, timeout=timeout)
+        engine = open_engine(
+            configuration.database_url, writeable=writeable, timeout=timeout, queries=max_queries
+        )
+        repository = cls(
+            configuration,
+            engine,
+            label=label,
+            writeable=writeable,
+            timeout=timeout,
+            query_timeout=query_timeout,
+            max_queries=max_queries,
+        )
         try:
             with answering_within(engine, timeout, where=repository.name):
-                check_schema(engine, repository._tables, where=repository.name)
+                check_schema(engine, repository.tables, where=repository.name)
         except BaseException:
             engine.dispose()
             raise
@@ -136,6 +171,7 @@ class Repository:
             label=self.label,
             writeable=self.writeable,
             timeout=self._timeout,
+            query_timeout=self.query_timeout,
             original=self,
         )
 
@@ -159,19 +195,23 @@ class Repository:
             Raised, once, if a datastore does not answer in time: upstream
             would try for 90 seconds at every dataset.
         """
-        with self._butler_lock:
-            if self._butler is None and self._original is not None:
-                self._butler = self._original.butler.clone()
-            if self._butler is None:
-                for datastore in self.configuration.datastores:
-                    probe_store(datastore, timeout=self._timeout)
-                from lsst.daf.butler import Butler
+        return self.butlers.whole()
 
-                self._butler = Butler.from_config(self.configuration.location.uri, writeable=self.writeable)
-            return self._butler
+    @property
+    def registry_butler(self) -> Butler:
+        """Upstream's Butler as far as questions to the registry need it.
+
+        It answers where the datastore does not, or is out of reach. Once there
+        is a `butler`, it is that one.
+        """
+        return self.butlers.registry()
 
     def collections(
-        self, patterns: str | Iterable[str] = "*", *, kinds: Iterable[CollectionKind] | None = None
+        self,
+        patterns: str | Iterable[str] = "*",
+        *,
+        kinds: Iterable[CollectionKind] | None = None,
+        counts: bool = False,
     ) -> tuple[CollectionInfo, ...]:
         """Return the collections whose names match.
 
@@ -181,17 +221,21 @@ class Repository:
             A glob, or several.
         kinds
             Kinds of collection wanted; all by default.
+        counts
+            Whether to count, exactly, the datasets that each holds, for which
+            the database has to look at all of them.
 
         Returns
         -------
         tuple
-            In alphabetical order. A chain's dataset types are those of its
-            members.
+            In alphabetical order. A chain's dataset types, instruments and maps
+            of the sky are those of its members.
         """
-        known = browse.list_collections(self.engine, self._tables, where=self.name)
+        known = browse.list_collections(self)
         wanted = None if kinds is None else set(kinds)
-        chosen = (known[name] for name in browse.match(known, patterns))
-        return tuple(info for info in chosen if wanted is None or info.kind in wanted)
+        chosen = [known[name] for name in browse.match(known, patterns)]
+        chosen = [info for info in chosen if wanted is None or info.kind in wanted]
+        return tuple(browse.with_counts(self, chosen) if counts else chosen)
 
     def collection(self, name: str) -> CollectionInfo:
         """Return one collection.
@@ -201,27 +245,26 @@ class Repository:
         NotFoundError
             Raised if there is none of this name; the hint has those nearest.
         """
-        known = browse.list_collections(self.engine, self._tables, where=self.name)
+        known = browse.list_collections(self)
         if name not in known:
             raise browse.not_found("collection", name, known, where=self.name)
         return known[name]
 
     def search_order(self, name: str) -> tuple[str, ...]:
         """Return the collections that a search of this one visits, in order."""
-        known = browse.list_collections(self.engine, self._tables, where=self.name)
+        known = browse.list_collections(self)
         if name not in known:
             raise browse.not_found("collection", name, known, where=self.name)
         return browse.flatten(name, known)
 
     def dataset_types(self, patterns: str | Iterable[str] = "*") -> tuple[DatasetTypeInfo, ...]:
         """Return the dataset types whose names match one of some globs."""
-        known = browse.list_dataset_types(self.engine, self._tables, where=self.name)
+        known = browse.list_dataset_types(self)
         return tuple(known[name] for name in browse.match(known, patterns))
 
-    def counts(self, runs: str | Iterable[str]) -> Mapping[str, Mapping[str, int]]:
-        """Count the datasets of some runs by dataset type, exactly."""
-        names = [runs] if isinstance(runs, str) else list(runs)
-        return browse.count_datasets(self.engine, self._tables, names, where=self.name)
+    def counts(self, names: str | Iterable[str]) -> Mapping[str, Mapping[str, int]]:
+        """Count what some collections hold themselves by dataset type, exactly."""
+        return browse.count_datasets(self, [names] if isinstance(names, str) else names)
 
     def visible_counts(self, name: str) -> Mapping[str, int]:
         """Count, exactly and by dataset type, what `datasets` finds in a collection.
@@ -231,11 +274,7 @@ class Repository:
         NotFoundError
             Raised if there is no such collection.
         """
-        known = browse.list_collections(self.engine, self._tables, where=self.name)
-        if name not in known:
-            raise browse.not_found("collection", name, known, where=self.name)
-        members = [known[member] for member in browse.flatten(name, known)]
-        return counting.count_visible(self.engine, self._tables, members, where=self.name)
+        return browse.count_visible(self, name)
 
     def dimension_records(
         self,
@@ -313,7 +352,7 @@ class Repository:
         from lenticular.butler.columns import plain_table, query_datasets
 
         names = [collections] if isinstance(collections, str) else list(collections)
-        known = browse.list_dataset_types(self.engine, self._tables, where=self.name)
+        known = browse.list_dataset_types(self)
         if dataset_type not in known:
             raise browse.not_found("dataset type", dataset_type, known, where=self.name)
         for name in names:
@@ -337,30 +376,12 @@ class Repository:
         ReadOnlyRepositoryError
             Raised if the repository was opened for reading.
         """
-        self.require_writeable("update its statistics")
-        analyze(self.engine, where=self.name, namespace=self.configuration.namespace)
-
-    def require_writeable(self, what: str) -> None:
-        """Raise unless the repository was opened for writing.
-
-        Parameters
-        ----------
-        what
-            What is to be done, as it follows "cannot".
-        """
-        if not self.writeable:
-            raise ReadOnlyRepositoryError(
-                f"A repository opened for reading cannot {what}",
-                where=self.name,
-                hint="Open it with `Repository.open(..., writeable=True)`.",
-            )
+        with self.writing("update its statistics"):
+            analyze(self.engine, where=self.name, namespace=self.configuration.namespace)
 
     def close(self) -> None:
         """Give back the connections to the database and upstream's Butler."""
-        with self._butler_lock:
-            if self._butler is not None:
-                self._butler.close()
-                self._butler = None
+        self.butlers.close()
         if self._original is None:
             self.engine.dispose()
 
@@ -375,11 +396,6 @@ class Repository:
         return f"<Repository {self.name}, {mode}, registry {self.configuration.shown_database}>"
 
     def _repr_html_(self) -> str:
-        rows: list[tuple[str, Any]] = [
-            ("address", self.uri),
-            ("registry", self.configuration.shown_database),
-            ("datastores", ", ".join(map(str, self.configuration.datastores))),
-            ("access", "read and write" if self.writeable else "read only"),
-        ]
-        body = "".join(f"<tr><th>{key}</th><td>{escape(str(value))}</td></tr>" for key, value in rows)
-        return f"<table><caption>Repository {escape(self.name)}</caption>{body}</table>"
+        from lenticular.butler.overview import overview_html
+
+        return overview_html(self)

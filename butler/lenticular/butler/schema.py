@@ -15,6 +15,8 @@ from lenticular.butler.database import explained
 from lenticular.butler.errors import SchemaVersionError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import sqlalchemy
 
 __all__ = ["SUPPORTED", "Tables", "check_schema", "registry_tables"]
@@ -35,9 +37,37 @@ class Tables:
     collection: sqlalchemy.TableClause
     chain: sqlalchemy.TableClause
     summary: sqlalchemy.TableClause
+    summary_instrument: sqlalchemy.TableClause
+    summary_skymap: sqlalchemy.TableClause
     dataset_type: sqlalchemy.TableClause
     dimension_group: sqlalchemy.TableClause
     dataset: sqlalchemy.TableClause
+    location: sqlalchemy.TableClause
+    """Datasets that are in a datastore."""
+
+    trash: sqlalchemy.TableClause
+    """Datasets whose files are to be removed from a datastore."""
+
+    def association(self, name: str, dimensions: Iterable[str]) -> sqlalchemy.TableClause:
+        """Return the table that says which datasets of some types are in which collection.
+
+        Parameters
+        ----------
+        name
+            Its name, from the row of a dataset type.
+        dimensions
+            Required dimensions of these types.
+        """
+        import sqlalchemy
+
+        columns = ("dataset_type_id", "collection_id", *dimensions)
+        return sqlalchemy.table(
+            name,
+            # SQLite keeps UUIDs as 32 hexadecimal digits, as SQLAlchemy does.
+            sqlalchemy.column("dataset_id", sqlalchemy.Uuid()),
+            *(sqlalchemy.column(column) for column in columns),
+            schema=self.dataset.schema,
+        )
 
 
 def registry_tables(namespace: str | None) -> Tables:
@@ -58,6 +88,8 @@ def registry_tables(namespace: str | None) -> Tables:
         collection=table("collection", "collection_id", "name", "type", "doc"),
         chain=table("collection_chain", "parent", "position", "child"),
         summary=table("collection_summary_dataset_type", "collection_id", "dataset_type_id"),
+        summary_instrument=table("collection_summary_instrument", "collection_id", "instrument"),
+        summary_skymap=table("collection_summary_skymap", "collection_id", "skymap"),
         dataset_type=table(
             "dataset_type",
             "id",
@@ -68,6 +100,8 @@ def registry_tables(namespace: str | None) -> Tables:
             "calibration_association_table",
         ),
         dimension_group=table("dimension_graph_definition", "dimension_graph_id", "dimension_name"),
+        location=table("dataset_location", "datastore_name", "dataset_id"),
+        trash=table("dataset_location_trash", "datastore_name", "dataset_id"),
         dataset=table("dataset", "id", "dataset_type_id", "ingest_date", "run_id"),
     )
 

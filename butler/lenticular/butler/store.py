@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import boto3
     from obstore.store import HTTPStore, S3Store
 
-__all__ = ["Location", "probe_store", "read_bytes"]
+__all__ = ["Location", "open_store", "probe_store", "read_bytes", "store_error"]
 
 _PROFILE_VARIABLE = "LSST_RESOURCES_S3_PROFILE_"
 _ENDPOINT_VARIABLES = ("S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -136,7 +136,7 @@ def read_bytes(location: Location, *, timeout: float = 5.0) -> bytes:
         return _read_file(location)
     import obstore
 
-    store = _open_store(location, timeout)
+    store = open_store(location, timeout)
     try:
         return bytes(obstore.get(store, location.path.lstrip("/")).bytes())
     except FileNotFoundError as error:
@@ -144,7 +144,7 @@ def read_bytes(location: Location, *, timeout: float = 5.0) -> bytes:
             "There is nothing here", where=location, hint=_NOT_FOUND_HINT
         ) from error
     except Exception as error:
-        raise _store_error(error, location, timeout) from error
+        raise store_error(error, location, timeout) from error
 
 
 def probe_store(location: Location, *, timeout: float = 5.0) -> None:
@@ -178,13 +178,13 @@ def probe_store(location: Location, *, timeout: float = 5.0) -> None:
         return
     import obstore
 
-    store = _open_store(location, timeout)
+    store = open_store(location, timeout)
     try:
         next(iter(obstore.list(store, prefix=location.path, chunk_size=1)), None)
     except Exception as error:
         if _is_refusal(error):
             return
-        raise _store_error(error, location, timeout) from error
+        raise store_error(error, location, timeout) from error
 
 
 _NOT_FOUND_HINT = "Check the address; a repository is the folder that holds butler.yaml."
@@ -206,7 +206,16 @@ def _read_file(location: Location) -> bytes:
         ) from error
 
 
-def _open_store(location: Location, timeout: float) -> S3Store | HTTPStore:
+def open_store(location: Location, timeout: float) -> S3Store | HTTPStore:
+    """Return a client of the bucket or host that a location is in.
+
+    Parameters
+    ----------
+    location
+        A location that is not a file.
+    timeout
+        Seconds after which the store counts as unreachable.
+    """
     from obstore.store import HTTPStore, S3Store
 
     seconds = timedelta(seconds=timeout)
@@ -296,7 +305,7 @@ def _endpoint_shown(location: Location) -> str:
     return redact(_profile_endpoint(location.profile)[0] or "AWS")
 
 
-def _store_error(error: Exception, location: Location, timeout: float) -> StoreUnreachableError:
+def store_error(error: Exception, location: Location, timeout: float) -> StoreUnreachableError:
     """Tell an answer that is no use from no answer, and one reason for it from another."""
     endpoint = _endpoint_shown(location)
     status, code = _answer(error)

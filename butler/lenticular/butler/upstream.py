@@ -1,33 +1,32 @@
 """The one place of this package that leans on how daf_butler works inside.
 
 It makes a repository in its two steps, of which the public interface has only
-the sum, plans queries for `lenticular.butler.columns`, and turns complaints
-into errors that help.
+the sum, and plans queries for `lenticular.butler.columns`. How expressions work
+inside is in `lenticular.butler.explain.upstream`.
 """
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lenticular.butler.errors import DataError, RepositoryExistsError
+from lenticular.butler.errors import RepositoryExistsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from lsst.daf.butler import Butler, Config, DatasetRef
 
-    from lenticular.butler.columns.plan import Plan, Ranking, Refinement
+    from lenticular.butler.columns.plan import Lookup, Plan, Ranking, Refinement
 
 __all__ = [
     "PLANNED_VERSIONS",
     "can_plan",
-    "explained_query",
     "in_transaction",
     "make_registry",
+    "plan_any",
+    "plan_keyed",
     "plan_query",
     "stored_artifacts",
     "write_configuration",
@@ -136,7 +135,7 @@ def in_transaction(butler: Butler) -> bool:
     return database is not None and bool(database.isInTransaction())
 
 
-def plan_query(results: Any, *, ranked: bool = False) -> Plan:
+def plan_query(results: Any, *, ranked: bool = False, narrow: bool = False) -> Plan:
     """Plan a query just as upstream's driver does before it runs one.
 
     Parameters
@@ -147,63 +146,188 @@ def plan_query(results: Any, *, ranked: bool = False) -> Plan:
         Whether the statement may give every dataset that a search sees, with
         its collection, when the first of each data ID is wanted: the window
         function for it costs a database more than the rest of the query.
+    narrow
+        Whether the statement may leave out what is the same in all rows, or
+        follows from the rest of them.
     """
-    from lsst.daf.butler.direct_query_driver._sql_column_visitor import SqlColumnVisitor
-
-    from lenticular.butler.columns.plan import Plan
-
-    driver, spec = results._driver, results._spec
-    columns, target = spec.get_result_columns(), spec.find_first_dataset
-    arguments = {"order_by": spec.order_by, "allow_duplicate_overlaps": spec.allow_duplicate_overlaps}
-    builder = driver.build_query(results._tree, final_columns=columns, find_first_dataset=target, **arguments)
-    search = builder.joins_analysis.datasets.get(target)
-    ranked = ranked and spec.limit is None and bool(getattr(builder, "find_first", None))
-    ranked = ranked and not search.is_calibration_search
-    shrink = driver.db.name_shrinker.shrink
-    labels = {
-        (table, field): table if field is None else shrink(columns.get_qualified_name(table, field))
-        for table, field in columns
-    }
-    if ranked:
-        ranking = _ranking(search, columns, shrink)
-        columns.dataset_fields[target].add("collection_key")
-        if ranking.runs:
-            columns.dataset_fields[target].discard("run")
-        builder = driver.build_query(results._tree, final_columns=columns, **arguments)
-    select, available = builder.finish_select()
-    if spec.order_by:
-        visitor = SqlColumnVisitor(available, driver)
-        select = select.order_by(*[visitor.expect_scalar(term) for term in spec.order_by])
-    left = spec.limit if builder.postprocessing else None
-    if spec.limit is not None and left is None:
-        select = select.limit(spec.limit)
-    return Plan(
-        select=select,
-        connection=driver.db._session_connection,
-        labels=labels,
-        names=tuple(column.name for column in select.selected_columns),
-        refinement=_refinement(builder.postprocessing, left),
-        ranking=ranking if ranked else None,
-        sliced=bool(spec.order_by) or spec.limit is not None,
-        bulky=any(field == "region" for _, field in columns),
-    )
+    return _Planner(results).plan(ranked=ranked, narrow=narrow)
 
 
-def _ranking(search: Any, columns: Any, shrink: Callable[[str], str]) -> Ranking:
-    """Return how to find what comes first in a search."""
-    from lsst.daf.butler import CollectionType
+def plan_keyed(results: Any) -> Plan:
+    """Plan a query whose rows are to be compared by what they are sorted by.
 
-    from lenticular.butler.columns.plan import Ranking
+    Parameters
+    ----------
+    results
+        What a method of upstream's ``Query`` returned, in the context of that query.
 
-    records, name = search.collection_records, columns.get_qualified_name
-    plain = all(record.type is CollectionType.RUN for record in records)
-    return Ranking(
-        keys=tuple(columns.dimensions.required),
-        collection=shrink(name(search.name, "collection_key")),
-        ranks={record.key: place for place, record in enumerate(records)},
-        run=shrink(name(search.name, "run")),
-        runs=tuple(record.name for record in records) if plain else (),
-    )
+    Returns
+    -------
+    Plan
+        Its statement neither sorts nor limits; it gives what the query sorts by
+        in columns of its own, `Plan.sort`.
+    """
+    return _Planner(results).keyed()
+
+
+class _Planner:
+    """Plans one query."""
+
+    def __init__(self, results: Any) -> None:
+        self.driver, self.tree, self.spec = results._driver, results._tree, results._spec
+        self.columns, self.target = self.spec.get_result_columns(), self.spec.find_first_dataset
+        self.shrink = self.driver.db.name_shrinker.shrink
+        self.labels = {(table, field): self.label(table, field) for table, field in self.columns}
+
+    def label(self, table: str, field: str | None) -> str:
+        """Return the statement's name of a column."""
+        return table if field is None else self.shrink(self.columns.get_qualified_name(table, field))
+
+    def build(self, target: str | None) -> Any:
+        """Let upstream build the statement."""
+        return self.driver.build_query(
+            self.tree,
+            final_columns=self.columns,
+            find_first_dataset=target,
+            order_by=self.spec.order_by,
+            allow_duplicate_overlaps=self.spec.allow_duplicate_overlaps,
+        )
+
+    def plan(self, *, ranked: bool, narrow: bool) -> Plan:
+        """See `plan_query`."""
+        from lenticular.butler.columns.plan import Plan
+
+        spec, builder = self.spec, self.build(self.target)
+        search = builder.joins_analysis.datasets.get(self.target)
+        free = spec.limit is None and search is not None and not search.is_calibration_search
+        ranked = ranked and free and bool(getattr(builder, "find_first", None))
+        ranking = self.ranking(search) if ranked else None
+        if ranking is not None:
+            self.columns.dataset_fields[self.target].add("collection_key")
+            if ranking.runs:
+                self.columns.dataset_fields[self.target].discard("run")
+            builder = self.build(None)
+        select, available = builder.finish_select()
+        narrow = narrow and free and not spec.order_by and not builder.postprocessing
+        found = self.narrowed(select, builder, search) if narrow else None
+        select, lookup, constants = found or (self.sliced(select, available, builder), None, {})
+        return Plan(
+            select=select,
+            connection=self.driver.db._session_connection,
+            labels=self.labels,
+            names=tuple(column.name for column in select.selected_columns),
+            refinement=_refinement(builder.postprocessing, spec.limit if builder.postprocessing else None),
+            ranking=ranking,
+            lookup=lookup,
+            constants=constants,
+            sliced=bool(spec.order_by) or spec.limit is not None,
+            bulky=any(field == "region" for _, field in self.columns),
+        )
+
+    def keyed(self) -> Plan:
+        """See `plan_keyed`."""
+        from lsst.daf.butler.direct_query_driver._sql_column_visitor import SqlColumnVisitor
+
+        from lenticular.butler.columns.plan import Plan
+
+        builder = self.build(self.target)
+        select, available = builder.finish_select()
+        visitor, sort = SqlColumnVisitor(available, self.driver), []
+        for place, term in enumerate(self.spec.order_by):
+            reverse = term.expression_type == "reversed"
+            value = visitor.expect_scalar(term.operand if reverse else term)
+            select = select.add_columns(value.label(f"sort_{place}"))
+            sort.append((f"sort_{place}", reverse))
+        return Plan(
+            select=select,
+            connection=self.driver.db._session_connection,
+            labels=self.labels,
+            names=tuple(column.name for column in select.selected_columns),
+            refinement=_refinement(builder.postprocessing, None),
+            sort=tuple(sort),
+        )
+
+    def sliced(self, select: Any, available: Any, builder: Any) -> Any:
+        """Return a statement with its order and limit, as far as the latter is the database's."""
+        from lsst.daf.butler.direct_query_driver._sql_column_visitor import SqlColumnVisitor
+
+        if self.spec.order_by:
+            visitor = SqlColumnVisitor(available, self.driver)
+            select = select.order_by(*[visitor.expect_scalar(term) for term in self.spec.order_by])
+        if self.spec.limit is not None and not builder.postprocessing:
+            select = select.limit(self.spec.limit)
+        return select
+
+    def ranking(self, search: Any) -> Ranking:
+        """Return how to find what comes first in a search."""
+        from lsst.daf.butler import CollectionType
+
+        from lenticular.butler.columns.plan import Ranking
+
+        records = search.collection_records
+        plain = all(record.type is CollectionType.RUN for record in records)
+        return Ranking(
+            keys=tuple(self.columns.dimensions.required),
+            collection=self.label(search.name, "collection_key"),
+            ranks={record.key: place for place, record in enumerate(records)},
+            run=self.label(search.name, "run"),
+            runs=tuple(record.name for record in records) if plain else (),
+        )
+
+    def narrowed(self, select: Any, builder: Any, search: Any) -> tuple[Any, Lookup, dict[str, str]] | None:
+        """Return a statement on the table of datasets alone, and what it leaves out.
+
+        The planner joins tables of dimensions for no more than the dimensions
+        that follow from the required ones. Foreign keys see to it that each
+        row finds its partners, or that all of a lookup's rows are there.
+
+        Returns
+        -------
+        tuple or None
+            `None` if another table is needed.
+        """
+        import sqlalchemy
+        from lsst.daf.butler import CollectionType
+
+        analysis, group = builder.joins_analysis, self.columns.dimensions
+        lookup = _lookup(group)
+        joined = analysis.materializations or analysis.data_coordinate_uploads or len(analysis.datasets) != 1
+        distinct = builder.needs_dimension_distinct or builder.needs_dataset_distinct or builder.find_first
+        if lookup is None or joined or distinct:
+            return None
+        if not {element.name for element in analysis.iter_mandatory(None)} <= {*lookup.keys, *lookup.values}:
+            return None
+        if group != search.dimensions or tuple(analysis.columns.dimensions.names) != tuple(group.names):
+            return None
+        constants, records = {}, search.collection_records
+        run = self.labels.get((search.name, "run"))
+        if len(records) == 1 and records[0].type is CollectionType.RUN and run is not None:
+            constants[run] = records[0].name
+        kept = [one for one in select.selected_columns if one.name not in {*lookup.values, *constants}]
+        parts = [*kept, *([select.whereclause] if select.whereclause is not None else [])]
+        tables = {
+            element.table
+            for part in parts
+            for element in sqlalchemy.sql.visitors.iterate(part)
+            if isinstance(element, sqlalchemy.ColumnClause)
+        }
+        if len(tables) != 1:
+            return None
+        return sqlalchemy.select(*kept).where(*parts[len(kept) :]), lookup, constants
+
+
+def _lookup(group: Any) -> Lookup | None:
+    """Return from whose records all implied dimensions follow; `None` if not from one's."""
+    from lenticular.butler.columns.plan import Lookup
+
+    universe = group.universe
+    sources = [name for name in group.required if universe[name].implied]
+    if len(sources) != 1:
+        return None
+    closure = universe[sources[0]].minimal_group
+    if set(group.implied) != set(closure.implied):
+        return None
+    return Lookup(sources[0], tuple(closure.required), tuple(closure.implied))
 
 
 def _refinement(work: Any, limit: int | None) -> Refinement:
@@ -219,70 +343,35 @@ def _refinement(work: Any, limit: int | None) -> Refinement:
     )
 
 
-_SYNTAX = "Strings take single quotes, as in instrument = 'HSC' AND visit IN (1, 2)."
+def plan_any(results: Any) -> Plan:
+    """Plan a query for nothing but whether it has a row, as upstream's ``any`` does.
 
-
-@contextmanager
-def explained_query(butler: Butler, where: str, names: Iterable[str]) -> Iterator[None]:
-    """Turn upstream's complaints about an expression into ours.
+    Rows may come more than once, so the database need not sort them out.
 
     Parameters
     ----------
-    butler
-        The repository's Butler, which knows its dimensions.
-    where
-        The expression.
-    names
-        What else was given where a dimension or one of its fields is expected.
+    results
+        What a method of upstream's ``Query`` returned, in the context of that query.
     """
-    from lsst.daf.butler import ButlerUserError
+    from lsst.daf.butler.queries.tree import ColumnSet
 
-    try:
-        yield
-    except RecursionError as error:
-        raise DataError(
-            "The expression is nested too deeply", where=f"{where[:40]} ...", hint="Leave brackets out."
-        ) from error
-    except (AssertionError, AttributeError, NotImplementedError, TypeError) as error:
-        # Upstream's grammar lets more pass than what comes after it expects.
-        if not where.strip():
-            raise
-        raise DataError("The expression cannot be understood", where=where, hint=_SYNTAX) from error
-    except (ButlerUserError, ValueError, LookupError, ArithmeticError) as error:
-        text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
-        # Upstream lists every dimension there is; the nearest is enough.
-        text = text.partition(", available dimensions:")[0].rstrip(".")
-        if text in names:
-            text = f"No such dimension '{text}'"
-        raise DataError(
-            f"The registry cannot answer this: {text}",
-            where=where or None,
-            hint=_advice(butler, text, names),
-        ) from error
+    from lenticular.butler.columns.plan import Plan
 
-
-def _advice(butler: Butler, complaint: str, names: Iterable[str]) -> str:
-    """Return what to do about a complaint of upstream's."""
-    elements = butler.dimensions.elements
-    field = re.search(r"Unrecognized field '([^']+)' for (\w+)", complaint)
-    if field and field[2] in elements.names:
-        return _nearest(field[1], butler.dimensions[field[2]].schema.names, f"field of {field[2]}")
-    quoted = re.search(r"Unrecognized identifier '([^']+)'|No such dimension '([^']+)'", complaint)
-    unknown = (quoted[1] or quoted[2]).partition(".")[0] if quoted else None
-    if unknown is not None:
-        advice = _nearest(unknown, elements.names, "dimension")
-        return advice if unknown in names else f"{advice} {_SYNTAX}"
-    if "do not agree" in complaint:
-        return f"Compare numbers with numbers and text with text. {_SYNTAX}"
-    if "without constraining it" in complaint:
-        return "Name it as well, as in instrument = 'HSC' AND visit IN (1, 2)."
-    return _SYNTAX
-
-
-def _nearest(unknown: str, known: Iterable[str], kind: str) -> str:
-    choices = sorted(known)
-    near = difflib.get_close_matches(unknown, choices, n=3, cutoff=0.5)
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    shown = [name for name in choices if not re.fullmatch(r"(?:healpix|htm)\d+", name)]
-    return f"There is no such {kind}; there are {', '.join(shown)}."
+    driver, tree = results._driver, results._tree
+    columns = ColumnSet(tree.dimensions)
+    for name in tree.datasets:  # without these, it would look for distinct ones first
+        columns.dataset_fields[name].update(("dataset_id", "collection_key"))
+    builder = driver.build_query(tree, columns, allow_duplicate_overlaps=True)
+    work = builder.postprocessing
+    if work.spatial_where_filtering and len(work.spatial_where_filtering + work.spatial_join_filtering) > 1:
+        # Then upstream may join the same table of overlaps twice under one name.
+        builder = driver.build_query(tree, columns)
+    select, _ = builder.finish_select()
+    return Plan(
+        select=select,
+        connection=driver.db._session_connection,
+        labels={},
+        names=tuple(column.name for column in select.selected_columns),
+        refinement=_refinement(builder.postprocessing, None),
+        sliced=True,
+    )

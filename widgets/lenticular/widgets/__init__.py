@@ -10,8 +10,9 @@ costs seconds, and lsst's packages more.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from lenticular.butler.lazy import loaded_on_use
 
 if TYPE_CHECKING:
     from lenticular.widgets.collection_browser import CollectionBrowser
@@ -43,30 +44,21 @@ __all__ = [
     "unload_ipython_extension",
 ]
 
-_MODULES = {
-    "CollectionBrowser": "collection_browser",
-    "DatasetPicker": "dataset_picker",
-    "ExposureViewer": "exposure_viewer",
-    "GraphPreviewView": "graph_preview",
-    "Launcher": "launcher",
-    "MetricsView": "metrics_view",
-    "RunMonitor": "run_monitor",
-    "TaskConfigurator": "task_configurator",
-    "View": "view",
-    "Workbench": "workbench",
-    "enable": "page",
-    "load_ipython_extension": "displays.extension",
-    "unload_ipython_extension": "displays.extension",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = loaded_on_use(
+    __name__,
+    {
+        "CollectionBrowser": "collection_browser",
+        "DatasetPicker": "dataset_picker",
+        "ExposureViewer": "exposure_viewer",
+        "GraphPreviewView": "graph_preview",
+        "Launcher": "launcher",
+        "MetricsView": "metrics_view",
+        "RunMonitor": "run_monitor",
+        "TaskConfigurator": "task_configurator",
+        "View": "view",
+        "Workbench": "workbench",
+        "enable": "page",
+        "load_ipython_extension": "displays.extension",
+        "unload_ipython_extension": "displays.extension",
+    },
+)

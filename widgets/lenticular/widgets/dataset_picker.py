@@ -12,15 +12,24 @@ import param
 
 from lenticular.butler.errors import LenticularError
 from lenticular.widgets.copying import call, literal, python, shell_word
+from lenticular.widgets.empty_answer import EmptyAnswer
 from lenticular.widgets.look import fill, html, notice, show, styled, table, text_input
-from lenticular.widgets.selection import VISIT_LIMIT, VisitRow, instruments, list_visits, where_of
+from lenticular.widgets.selection import (
+    VISIT_LIMIT,
+    VisitRow,
+    explain_no_visits,
+    instruments,
+    list_visits,
+    where_of,
+)
 from lenticular.widgets.view import View, opened
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from lenticular.butler import Repository
+    from lenticular.butler import Explanation, Repository
+    from lenticular.butler.explain import Relaxation
 
 __all__ = ["DatasetPicker"]
 
@@ -120,12 +129,14 @@ class DatasetPicker(View):
         self._table = table(pd.DataFrame(), selectable="checkbox")
         self._summary = html()
         self._limit = html(visible=False)
+        self._empty = EmptyAnswer(self._use)
 
     def _body(self) -> list[Any]:
         label = html('<span class="lv-sub" style="font-size: 12px">Band</span>', width=120, margin=(0, 6))
         bands = pn.Column(label, self._bands, margin=0)
         return [
             pn.FlexBox(bands, self._nights, self._expression, gap="10px", align_items="end"),
+            *self._empty.parts,
             self._table,
             self._limit,
             self._summary,
@@ -145,6 +156,45 @@ class DatasetPicker(View):
             notice(f"Only the first {VISIT_LIMIT:,} visits", hint=hint, kind="note") if full else "",
         )
         self._show_rows()
+        self._empty.clear()
+        if self.instrument and not self._rows:
+            self._explain()
+
+    def _explain(self) -> None:
+        """Find out why there are no visits."""
+        instrument, collections, expression = self.instrument, list(self.collections), self.expression
+        self._work(
+            "Looking for the reason",
+            self.repository,
+            lambda: explain_no_visits(self.repository, instrument, collections, where=expression),
+            self._show_reason,
+        )
+
+    def _show_reason(self, explanation: Explanation) -> None:
+        given = {"instrument": self.instrument}
+        self._empty.show(
+            explanation, usable=lambda one: self._change(one) is not None and given == one.query.data_id
+        )
+
+    def _use(self, relaxation: Relaxation) -> None:
+        change = self._change(relaxation)
+        if change is not None:
+            self._expression.value = change["expression"]
+            self.param.update(**change)
+
+    def _change(self, relaxation: Relaxation) -> dict[str, Any] | None:
+        """Return the parameters that make a change; `None` if this view cannot make it."""
+        from lenticular.butler.columns import DatasetQuery
+
+        query = relaxation.query
+        if dict(query.data_id) != {"instrument": self.instrument}:
+            return None
+        if not isinstance(query, DatasetQuery):
+            return {"expression": query.where}
+        # The visits are those of raws; what restricts the raws here is no expression of a person's.
+        if query.dataset_type != "raw" or query.collections is None or query.where:
+            return None
+        return {"expression": self.expression, "collections": list(query.collections)}
 
     def _matching(self) -> list[VisitRow]:
         return [

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lenticular.butler.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lenticular.butler import Repository
+    from lenticular.butler import Explanation, Repository
 
-__all__ = ["VISIT_LIMIT", "VisitRow", "instruments", "list_visits", "quoted", "where_of"]
+__all__ = [
+    "VISIT_LIMIT",
+    "VisitRow",
+    "explain_no_visits",
+    "instruments",
+    "list_visits",
+    "quoted",
+    "where_of",
+]
 
 VISIT_LIMIT = 5000
 """Visits that are listed at most."""
+
+_MANY = 10_000_000
+"""Exposures that no instrument has made yet."""
 
 _RUN_LENGTH = 3
 """So many consecutive identifiers are written as a range."""
@@ -155,14 +166,45 @@ def list_visits(
     )
 
 
+def explain_no_visits(
+    repository: Repository,
+    instrument: str,
+    collections: Sequence[str],
+    *,
+    dataset_type: str = "raw",
+    where: str = "",
+) -> Explanation:
+    """Explain why `list_visits` finds none.
+
+    Parameters
+    ----------
+    repository, instrument, collections, dataset_type, where
+        What it was given.
+    """
+    from lenticular.butler import explain_empty
+    from lenticular.butler.columns import DatasetQuery, RecordQuery
+
+    data_id = {"instrument": instrument}
+    found = explain_empty(repository, RecordQuery(element="visit", where=where, data_id=data_id))
+    if found.culprit is not None or not collections:
+        return found
+    query = DatasetQuery(
+        dataset_type=dataset_type, collections=tuple(collections), data_id=data_id, find_first=False
+    )
+    return explain_empty(repository, query)
+
+
 def _detectors(
     repository: Repository, instrument: str, collections: Sequence[str], dataset_type: str
 ) -> Counter[int]:
     """Count, for each visit, the datasets of its exposures."""
-    found: dict[str, list[Any]] = repository.datasets(
-        dataset_type, collections, where=f"instrument = {quoted(instrument)}", limit=None
-    ).to_pydict()
-    exposures = Counter(found.get("exposure", ()))
+    from lenticular.butler import read_facets
+    from lenticular.butler.columns import DatasetQuery
+
+    query = DatasetQuery(
+        dataset_type=dataset_type, collections=tuple(collections), data_id={"instrument": instrument}
+    )
+    exposures = Counter(dict(read_facets(repository, query, ["exposure"], most=_MANY)["exposure"].values))
     definitions = repository.dimension_records("visit_definition", instrument=instrument, limit=None)
     counts: Counter[int] = Counter()
     for row in definitions.to_pylist():

@@ -18,5 +18,6 @@ DEFINED_IN = {
     "DatasetType": "lsst.daf.butler._dataset_type",
     "PredictedQuantumGraph": "lsst.pipe.base.quantum_graph._predicted",
     "QuantumGraph": "lsst.pipe.base.graph.graph",
+    "Table": "pyarrow.lib",
 }
 """Module of each class, by its name."""

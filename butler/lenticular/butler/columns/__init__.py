@@ -21,8 +21,9 @@ Everything is loaded on first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lenticular.butler.lazy import loaded_on_use
 
 if TYPE_CHECKING:
     from lenticular.butler.columns.plain import plain_table
@@ -48,26 +49,18 @@ __all__ = [
     "stream",
 ]
 
-_MODULES = {
-    "DataIdQuery": "requests",
-    "DatasetQuery": "requests",
-    "RecordQuery": "requests",
-    "plain_table": "plain",
-    "query_data_ids": "queries",
-    "query_dataset_types": "queries",
-    "query_datasets": "queries",
-    "query_dimension_records": "queries",
-    "read": "reading",
-    "stream": "reading",
-}
-
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = loaded_on_use(
+    __name__,
+    {
+        "DataIdQuery": "requests",
+        "DatasetQuery": "requests",
+        "RecordQuery": "requests",
+        "plain_table": "plain",
+        "query_data_ids": "queries",
+        "query_dataset_types": "queries",
+        "query_datasets": "queries",
+        "query_dimension_records": "queries",
+        "read": "reading",
+        "stream": "reading",
+    },
+)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import queue
 import threading
+import time
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from lenticular.butler.columns.packed import read_packed
+from lenticular.butler.guard.lines import PostgresLine
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -187,6 +189,7 @@ class _Copy:
 
     def chunks(self) -> Generator[bytes, None, None]:
         """Yield some rows of CSV after the others; closing it stops the server as well."""
+        line = PostgresLine(self._connection)
         thread = threading.Thread(target=self._work, name="lenticular-copy", daemon=True)
         thread.start()
         ended = False
@@ -200,10 +203,23 @@ class _Copy:
         finally:
             if not ended:
                 self._sink.abandoned.set()
-                self._connection.cancel()
-                while isinstance(self._sink.queue.get(), bytes):
-                    pass
+                self._stop(line)
             thread.join()
+            line.settle()
+            line.close()
+
+    def _stop(self, line: PostgresLine) -> None:
+        """Have the server stop, and take what was on its way."""
+        due = 0.0
+        while True:
+            now = time.monotonic()
+            if now >= due:
+                due = line.stop(now)
+            try:
+                if not isinstance(self._sink.queue.get(timeout=max(0.0, min(due - now, 1.0))), bytes):
+                    return
+            except queue.Empty:
+                continue
 
     def _work(self) -> None:
         try:

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from lenticular.butler.columns.layout import schema_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
     from lenticular.butler.columns.layout import Column
 
-__all__ = ["decode_batch", "raw_type"]
+__all__ = ["decode_batch", "raw_type", "shortened"]
 
 
 def raw_type(column: Column) -> pa.DataType:
@@ -74,6 +74,22 @@ def decode_batch(
     return pa.RecordBatch.from_arrays(arrays, schema=schema_of(columns))
 
 
+def shortened(raw: pa.RecordBatch, labels: Iterable[str]) -> pa.RecordBatch:
+    """Return rows with their UUIDs decoded, which are most of their bytes, to be kept for later.
+
+    Parameters
+    ----------
+    raw
+        Rows of a statement.
+    labels
+        Its columns that hold UUIDs.
+    """
+    for label in labels:
+        place = raw.schema.get_field_index(label)
+        raw = raw.set_column(place, label, _uuids(raw.column(place)))
+    return raw
+
+
 def _decode(values: pa.Array, column: Column) -> pa.Array:
     match column.kind:
         case "uuid":
@@ -89,6 +105,8 @@ def _decode(values: pa.Array, column: Column) -> pa.Array:
 def _uuids(values: pa.Array) -> pa.Array:
     """Decode UUIDs, written with 32 hexadecimal digits and, in between, four hyphens or none."""
     size = len(values)
+    if pa.types.is_fixed_size_binary(values.type):
+        return values
     if not size:
         return pa.array([], pa.binary(16))
     _, places, text = values.buffers()

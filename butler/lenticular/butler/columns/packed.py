@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PACKED_ROWS", "read_packed"]
 
-PACKED_ROWS = 500_000
-"""Rows above which an answer is not packed, which bounds the memory: some 100 bytes for each."""
+PACKED_ROWS = 2_000_000
+"""Rows from which on an answer is not packed, which bounds the memory: some 100 bytes for each."""
 
 _FIRST_VERSION = (3, 38)
 """SQLite's first version that always has its JSON functions."""
@@ -50,14 +50,23 @@ def read_packed(plan: Plan, schema: pa.Schema) -> pa.RecordBatch | None:
     fits = not (plan.sliced or plan.refinement or plan.bulky) and all(map(_exact, schema.types))
     if not fits or sqlite3.sqlite_version_info < _FIRST_VERSION:
         return None
-    rows = plan.select.limit(PACKED_ROWS).subquery()
+    number, limited = sqlalchemy.func.count(), plan.select.limit(PACKED_ROWS).subquery()
+    if plan.lookup is None:
+        rows = limited
+    else:
+        # Of one table, rows are counted first: a limit costs more than that, since it keeps
+        # SQLite from reading the table's index straight into the arrays.
+        count = plan.connection.execute(sqlalchemy.select(number).select_from(limited)).scalar()
+        if count == PACKED_ROWS:
+            return None
+        rows = plan.select.subquery()
     packed: sqlalchemy.Select[Any] = sqlalchemy.select(
-        sqlalchemy.func.count(), *(sqlalchemy.func.json_group_array(column) for column in rows.c)
+        number, *(sqlalchemy.func.json_group_array(column) for column in rows.c)
     )
     with plan.connection.execute(packed) as result:
         cursor: Any = result.cursor
         count, *texts = cursor.fetchone()
-    if count == PACKED_ROWS:
+    if plan.lookup is None and count == PACKED_ROWS:
         return None
     arrays = [_column(text, kind, count) for text, kind in zip(texts, schema.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

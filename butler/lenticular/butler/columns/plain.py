@@ -27,7 +27,7 @@ def plain_table(table: pa.Table) -> pa.Table:
         The same rows with UUIDs as text, names without dictionaries, and
         neither regions nor notes about kinds.
     """
-    return pa.table(dict(_plain_columns(table)))
+    return pa.table(dict(_plain_columns(table))).replace_schema_metadata(table.schema.metadata)
 
 
 def _plain_columns(table: pa.Table) -> Iterator[tuple[str, pa.Array | pa.ChunkedArray]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sqlalchemy
     from lsst.sphgeom import Region
 
-__all__ = ["Plan", "Ranking", "Refinement"]
+__all__ = ["Lookup", "Plan", "Ranking", "Refinement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,25 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """Dimensions that a statement leaves out, since they follow from its others.
+
+    A million datasets share some thousand visits: to read these once, and to
+    fill in their filters and nights here, is quicker than a join that sends
+    them with every row.
+    """
+
+    element: str
+    """Dimension from whose records they follow."""
+
+    keys: tuple[str, ...]
+    """Dimensions that identify a record; the statement has them."""
+
+    values: tuple[str, ...]
+    """Dimensions that follow."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A query, planned."""
 
@@ -91,8 +110,18 @@ class Plan:
     ranking: Ranking | None = None
     """How to find the first of each data ID, where the statement does not."""
 
+    lookup: Lookup | None = None
+    """What is to be filled in, where the statement leaves it out."""
+
+    constants: Mapping[str, str] = field(default_factory=dict)
+    """Columns that the statement leaves out because each row has the same in them."""
+
     sliced: bool = False
     """Whether the statement sorts its rows, or limits their number."""
+
+    sort: tuple[tuple[str, bool], ...] = ()
+    """Columns by which the rows are to be sorted, and whether in reverse, where
+    the statement gives them and leaves the sorting."""
 
     bulky: bool = False
     """Whether some of its columns are regions, which are long."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lenticular.butler.columns.reading import butler_of, read
+from lenticular.butler.columns.reading import ask, butler_of, read
 from lenticular.butler.columns.requests import DataIdQuery, DatasetQuery, RecordQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from lsst.daf.butler import Butler
 
     from lenticular.butler.columns.reading import Cancel, Source
 
@@ -212,11 +214,16 @@ def query_dataset_types(
         ``name``, ``dimensions`` (the required ones), ``storage_class`` and
         ``is_calibration``, in alphabetical order.
     """
-    butler = butler_of(source)
+    globs = _listed(patterns)
+    searched = None if collections is None else _listed(collections)
+    return ask(source, lambda: _dataset_types(butler_of(source), globs, searched))
+
+
+def _dataset_types(butler: Butler, globs: Iterable[str], collections: Iterable[str] | None) -> pa.Table:
     kinds = {kind.name: kind for kind in butler.registry.queryDatasetTypes()}
-    names = {name for glob in _listed(patterns) for name in fnmatch.filter(kinds, glob)}
+    names = {name for glob in globs for name in fnmatch.filter(kinds, glob)}
     if collections is not None:
-        found = butler.collections.query_info(_listed(collections), include_summary=True, flatten_chains=True)
+        found = butler.collections.query_info(collections, include_summary=True, flatten_chains=True)
         names &= {name for info in found for name in info.dataset_types or ()}
     chosen = [kinds[name] for name in sorted(names)]
     return pa.table(

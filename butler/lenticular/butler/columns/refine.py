@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from lsst.sphgeom import Region
 
-    from lenticular.butler.columns.plan import Ranking, Refinement
+    from lenticular.butler.columns.plan import Lookup, Ranking, Refinement
 
-__all__ = ["Refiner", "first_of_each"]
+__all__ = ["Refiner", "complete", "first_of_each"]
 
 _NAMES = pa.dictionary(pa.int32(), pa.string())
 
@@ -107,6 +107,39 @@ def first_of_each(rows: pa.Table, ranking: Ranking) -> pa.Table:
         names = pa.DictionaryArray.from_arrays(pa.array(place, pa.int32()), pa.array(ranking.runs))
         rows = rows.append_column(ranking.run, names)
     return rows
+
+
+def complete(rows: pa.Table, records: pa.Table, lookup: Lookup) -> pa.Table:
+    """Fill in the dimensions that follow from others, as a join with their records would.
+
+    Parameters
+    ----------
+    rows
+        Rows that have the keys.
+    records
+        Keys and values, each key once. Rows without a record are left out.
+    lookup
+        The columns concerned.
+    """
+    keys = [pa.chunked_array([_whole(records, name), _whole(rows, name)]) for name in lookup.keys]
+    groups = _groups(keys, records.num_rows + rows.num_rows)
+    place = np.full(int(groups.max(initial=-1)) + 1, -1)
+    place[groups[: records.num_rows]] = np.arange(records.num_rows)
+    found = place[groups[records.num_rows :]]
+    if (found < 0).any():
+        rows, found = rows.filter(pa.array(found >= 0)), found[found >= 0]
+    places = pa.array(found)
+    for name in lookup.values:
+        rows = rows.append_column(name, _whole(records, name).take(places))
+    return rows
+
+
+def _whole(table: pa.Table, name: str) -> pa.Array:
+    """Return a column as one array, text of either side with dictionary encoding."""
+    column = table.column(name)
+    if pa.types.is_string(column.type):
+        column = column.dictionary_encode()
+    return column.unify_dictionaries().combine_chunks()
 
 
 def _groups(keys: Sequence[pa.ChunkedArray], size: int) -> npt.NDArray[np.int64]:

@@ -64,7 +64,8 @@ def ingest(
             told, refused = _define_visits(opened, report, console)
             said += told
             failed += refused
-        opened.analyze()
+        if report.ingested:
+            opened.analyze()
     click.echo("\n".join(said))
     _tell(failed)
     if failed:

@@ -24,7 +24,18 @@ class LazyGroup(click.Group):
     whole of the middleware.
     """
 
-    commands_by_name = ("cancel", "create", "demo", "ingest", "restart", "run", "show")
+    commands_by_name = (
+        "cancel",
+        "check",
+        "compare",
+        "copy-registry",
+        "create",
+        "demo",
+        "ingest",
+        "restart",
+        "run",
+        "show",
+    )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the sub-commands."""
@@ -36,8 +47,8 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in self.commands_by_name:
             return None
-        module = importlib.import_module(f"lenticular.platform.cli.{cmd_name}")
-        command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"lenticular.platform.cli.{name}"), name)
         return command if isinstance(command, click.Command) else None
 
 

@@ -11,6 +11,9 @@ from lenticular.platform.cli.output import as_json, json_option, print_table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lenticular.butler import Repository
+    from lenticular.butler.columns.requests import Request
+
 __all__ = ["show"]
 
 
@@ -95,10 +98,13 @@ def datasets(
 ) -> None:
     """List datasets of DATASET_TYPE in COLLECTIONS of REPOSITORY."""
     from lenticular.butler import Repository
+    from lenticular.butler.columns import DatasetQuery
 
+    query = DatasetQuery(dataset_type=dataset_type, collections=collections, where=where)
     with Repository.open(repository) as opened:
         table = opened.datasets(dataset_type, collections, where=where, order_by=order_by, limit=limit)
-    _print(table.to_pylist(), json=as_json_, empty="No dataset matches.")
+        empty = "" if table.num_rows or as_json_ else _reason(opened, query)
+    _print(table.to_pylist(), json=as_json_, empty=f"No dataset matches. {empty}")
     if not as_json_ and table.num_rows == limit:
         click.echo(f"There may be more; these are the first {limit} (--limit).", err=True)
 
@@ -117,11 +123,62 @@ def records(
 ) -> None:
     """List the records of dimension ELEMENT (visit, detector, ...) of REPOSITORY."""
     from lenticular.butler import Repository
+    from lenticular.butler.columns import RecordQuery
 
     with Repository.open(repository) as opened:
         rows = opened.dimension_records(element, where=where, order_by=order_by, limit=limit).to_pylist()
+        empty = "" if rows or as_json_ else _reason(opened, RecordQuery(element=element, where=where))
     used = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
-    _print([{name: row[name] for name in used} for row in rows], json=as_json_, empty="No record matches.")
+    shown = [{name: row[name] for name in used} for row in rows]
+    _print(shown, json=as_json_, empty=f"No record matches. {empty}")
+
+
+@show.command()
+@click.argument("repository")
+@click.argument("dataset_type")
+@click.argument("collections", nargs=-1, required=True)
+@click.option("-d", "--where", default="", help="Butler expression that restricts the datasets.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Values of a dimension to print at most.",
+)
+@json_option
+def facets(
+    repository: str,
+    dataset_type: str,
+    collections: tuple[str, ...],
+    *,
+    where: str,
+    limit: int,
+    as_json_: bool,
+) -> None:
+    """Count the datasets of DATASET_TYPE in COLLECTIONS by the values of each dimension."""
+    from lenticular.butler import Repository, read_facets
+    from lenticular.butler.columns import DatasetQuery
+
+    query = DatasetQuery(dataset_type=dataset_type, collections=collections, where=where)
+    with Repository.open(repository) as opened:
+        found = read_facets(opened, query, most=limit)
+        empty = "" if found.total or as_json_ else _reason(opened, query)
+    rows = [
+        {"dimension": facet.dimension, "value": value, "datasets": number}
+        for facet in found
+        for value, number in facet.values
+    ]
+    _print(rows, json=as_json_, empty=f"No dataset matches. {empty}")
+    for facet in found:
+        if facet.more and not as_json_:
+            click.echo(f"{facet.more} more values of {facet.dimension} (--limit).", err=True)
+
+
+def _reason(repository: Repository, query: Request) -> str:
+    """Return why a query has no rows, and what to change."""
+    from lenticular.butler import explain_empty
+
+    return str(explain_empty(repository, query))
 
 
 @show.command()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from lenticular.butler import Repository, labels
 from lenticular.butler.errors import RepositoryNotFoundError
-from lenticular.platform.server.work import watch_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -122,7 +121,6 @@ class RepositoryPool:
 
     @staticmethod
     def _opened(label: str, uri: str) -> Repository:
-        watch_connections()
         repository = Repository.open(uri)
         repository.label = label
         return repository

@@ -51,6 +51,8 @@ ROUTES = (
     Route("GET", "dataset-types", "collections:list_dataset_types"),
     Route("GET", "datasets", "datasets:list_datasets"),
     Route("GET", "dataset", "datasets:describe_dataset"),
+    Route("GET", "facets", "selections:describe_facets"),
+    Route("GET", "explanation", "selections:explain_selection"),
     Route("GET", "pipelines", "pipelines:list_pipelines"),
     Route("POST", "graph-preview", "pipelines:preview"),
     Route("GET", "runs", "runs:list_runs"),

@@ -1,21 +1,24 @@
 """Blocking work on threads, given up when nobody waits for it any more.
 
 A thread cannot be stopped from outside. What takes long is made to stop by
-itself: a statement in a database is interrupted, and loops ask `checkpoint`.
+itself: a statement in a database is interrupted by the scope of its job, and
+loops ask `checkpoint`.
 """
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from functools import cache
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
+
+from lenticular.butler.errors import QueryCancelledError
+from lenticular.butler.guard import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AbandonedError", "Job", "Workers", "checkpoint", "watch_connections"]
+__all__ = ["AbandonedError", "Job", "Workers", "checkpoint"]
 
 _current = threading.local()
 
@@ -36,11 +39,13 @@ class Job[T]:
     future: Future[T]
     """Its result."""
 
+    scope: Scope
+    """What binds the statements of the work."""
+
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
-        self._lock = threading.Lock()
-        self._lines: dict[int, Any] = {}
         self._abandoned = False
+        self.scope = Scope()
         self.future: Future[T]
 
     @property
@@ -49,31 +54,30 @@ class Job[T]:
         return self._abandoned
 
     def run(self) -> T:
-        """Do the work, on this thread."""
+        """Do the work, on this thread.
+
+        Raises
+        ------
+        AbandonedError
+            Raised if it was given up.
+        """
         _current.job = self
         try:
             checkpoint()
-            return self._call()
+            with closing(self.scope), self.scope.entered():
+                return self._call()
+        except QueryCancelledError as error:
+            if not self._abandoned:
+                raise
+            raise AbandonedError from error
         finally:
             _current.job = None
 
     def abandon(self) -> None:
-        """Give it up: it is dropped if it waits, and interrupted if it runs."""
-        with self._lock:
-            self._abandoned = True
-            for line in self._lines.values():
-                _interrupt(line)
+        """Give it up: it is dropped if it waits, and interrupted if it runs; does not wait."""
+        self._abandoned = True
+        self.scope.cancel()
         self.future.cancel()
-
-    def use(self, line: Any) -> None:
-        """Note that the work has a driver's connection to a database in hand."""
-        with self._lock:
-            self._lines[id(line)] = line
-
-    def give_back(self, line: Any) -> bool:
-        """Note that it has the connection no more; tell whether that is still sound."""
-        with self._lock:
-            return self._lines.pop(id(line), None) is None or not self._abandoned
 
 
 class Workers:
@@ -115,39 +119,3 @@ def checkpoint() -> None:
     job: Job[Any] | None = getattr(_current, "job", None)
     if job is not None and job.abandoned:
         raise AbandonedError
-
-
-@cache
-def watch_connections() -> None:
-    """Let statements be interrupted with the work that sent them.
-
-    Listens to all of SQLAlchemy's pools, upstream's among them, and heeds
-    those that a worker's thread takes a connection from.
-    """
-    import sqlalchemy
-
-    def taken(line: Any, _record: object, _proxy: object) -> None:
-        job: Job[Any] | None = getattr(_current, "job", None)
-        if job is not None:
-            job.use(line)
-
-    def returned(line: Any, record: Any) -> None:
-        job: Job[Any] | None = getattr(_current, "job", None)
-        if job is not None and line is not None and not job.give_back(line):
-            # A late interruption must not hit the next one's statement.
-            record.invalidate()
-
-    def begun(*_: object) -> None:
-        checkpoint()
-
-    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", begun)
-    sqlalchemy.event.listen(sqlalchemy.pool.Pool, "checkout", taken)
-    sqlalchemy.event.listen(sqlalchemy.pool.Pool, "checkin", returned)
-
-
-def _interrupt(line: Any) -> None:
-    """Interrupt what a connection is doing: SQLite's or psycopg2's, both made for other threads."""
-    stop = getattr(line, "interrupt", None) or getattr(line, "cancel", None)
-    if stop is not None:
-        with suppress(Exception):  # closed meanwhile, or the server is gone: nothing left to stop
-            stop()

@@ -15,8 +15,9 @@ Everything is loaded on first use. Moto and the PostgreSQL wheel are optional:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lenticular.butler.lazy import loaded_on_use
 
 if TYPE_CHECKING:
     from lenticular.platform.services._pgbinaries import PostgresBinaries, find_postgresql
@@ -43,29 +44,21 @@ __all__ = [
     "require_port",
 ]
 
-_MODULES = {
-    "ChildProcess": "process",
-    "Counters": "faults",
-    "FaultProxy": "faults",
-    "Faults": "faults",
-    "ObjectStore": "_s3",
-    "ObjectStoreProcess": "objectstore",
-    "ObjectStoreServer": "objectstore",
-    "PostgresBinaries": "_pgbinaries",
-    "PostgresServer": "postgresql",
-    "SeaweedServer": "seaweedfs",
-    "find_postgresql": "_pgbinaries",
-    "free_port": "process",
-    "require_port": "process",
-}
-
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = loaded_on_use(
+    __name__,
+    {
+        "ChildProcess": "process",
+        "Counters": "faults",
+        "FaultProxy": "faults",
+        "Faults": "faults",
+        "ObjectStore": "_s3",
+        "ObjectStoreProcess": "objectstore",
+        "ObjectStoreServer": "objectstore",
+        "PostgresBinaries": "_pgbinaries",
+        "PostgresServer": "postgresql",
+        "SeaweedServer": "seaweedfs",
+        "find_postgresql": "_pgbinaries",
+        "free_port": "process",
+        "require_port": "process",
+    },
+)

@@ -8,5 +8,6 @@ display is made when an object is shown first.
 - `lenticular.widgets.displays.extension`: registering and taking back.
 - `lenticular.widgets.displays.data`: what a repository holds.
 - `lenticular.widgets.displays.graphs`: QuantumGraphs.
-- `lenticular.widgets.displays.html`: the pieces of a display.
+
+The pieces of a display are those of `lenticular.butler.display`.
 """

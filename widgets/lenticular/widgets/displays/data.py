@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lenticular.widgets.displays.html import Piece, display, labels, pairs, rows
+from lenticular.butler.display import Piece, display, labels, pairs, rows
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from lsst.daf.butler import Butler, CollectionInfo, DataCoordinate, DatasetRef, DatasetType
     from lsst.daf.butler.registry import CollectionSummary
 
@@ -21,6 +22,7 @@ __all__ = [
     "data_coordinate",
     "dataset_ref",
     "dataset_type",
+    "table",
 ]
 
 
@@ -112,6 +114,13 @@ def dataset_ref(shown: DatasetRef) -> str:
 def data_coordinate(shown: DataCoordinate) -> str:
     """Return the display of a data ID: what identifies it, then what follows from that."""
     return display("Data ID", "" if shown.dimensions else "without dimensions", pairs(_entries(shown)))
+
+
+def table(shown: pa.Table) -> str:
+    """Return the display of a table: of an answer in columns, also what was asked."""
+    from lenticular.butler.columns.shown import table_html
+
+    return table_html(shown)
 
 
 def _entries(data_id: DataCoordinate) -> list[tuple[str, object]]:

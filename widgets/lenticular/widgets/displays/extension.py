@@ -25,6 +25,7 @@ _DISPLAYS = {
     "DatasetType": "data.dataset_type",
     "PredictedQuantumGraph": "graphs.predicted_graph",
     "QuantumGraph": "graphs.quantum_graph",
+    "Table": "data.table",
 }
 """Module and function of the display of each class."""
 

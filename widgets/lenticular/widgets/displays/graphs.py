@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lenticular.widgets.displays.html import display, labels, pairs, rows
+from lenticular.butler.display import display, labels, pairs, rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,7 @@ import json
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from lenticular.butler.details import read_details
-from lenticular.butler.paging import PageMark, read_page
+from lenticular.butler.browse import PageMark, read_details, read_page
 from lenticular.platform.server.models.registry import (
     Artifact,
     Dataset,

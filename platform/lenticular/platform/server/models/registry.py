@@ -31,6 +31,7 @@ __all__ = [
     "Repository",
     "RepositoryAddress",
     "RepositoryQuestion",
+    "SelectionQuestion",
 ]
 
 type Value = int | float | str | bool | None
@@ -177,8 +178,8 @@ class DatasetTypes(Answer):
     """How many there are without the limit."""
 
 
-class DatasetsQuestion(RepositoryQuestion):
-    """Which datasets to list."""
+class SelectionQuestion(RepositoryQuestion):
+    """Some datasets of a type."""
 
     dataset_type: Label
     """Name of the dataset type."""
@@ -186,6 +187,11 @@ class DatasetsQuestion(RepositoryQuestion):
     """Collections to search, in order, joined by commas."""
     where: Text = ""
     """Expression that restricts the data IDs, in the registry's language."""
+
+
+class DatasetsQuestion(SelectionQuestion):
+    """Which datasets to list."""
+
     limit: Limit = 100
     """Datasets on a page at most."""
     after: Annotated[str, Field(max_length=2000)] | None = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lenticular.butler import upstream
+from lenticular.butler.display import Piece, display, pairs, rows, shown_size
 from lenticular.butler.errors import NotFoundError
 from lenticular.butler.redact import redact
 
@@ -62,14 +62,23 @@ class DatasetDetails:
     """Where its bytes are; none if they were removed."""
 
     def _repr_html_(self) -> str:
-        rows = {
-            "run": self.run,
-            "data ID": ", ".join(f"{name}={value}" for name, value in self.data_id.items()),
-            "stored as": self.storage_class,
-            "files": ", ".join(artifact.uri for artifact in self.artifacts) or "none",
-        }
-        body = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows.items())
-        return f"<table><caption>{escape(self.dataset_type)} {self.id}</caption>{body}</table>"
+        files = [
+            (one.uri, one.component or "", "" if one.bytes is None else shown_size(one.bytes))
+            for one in self.artifacts
+        ]
+        return display(
+            "Dataset",
+            self.dataset_type,
+            pairs(
+                [
+                    *self.data_id.items(),
+                    ("run", self.run),
+                    ("storage class", self.storage_class),
+                    ("ID", self.id),
+                ]
+            ),
+            rows(("file", "part", "size"), files) if files else Piece("<p>It has no file.</p>"),
+        )
 
 
 def read_details(repository: Repository, dataset_id: UUID) -> DatasetDetails:
