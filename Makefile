@@ -38,8 +38,9 @@ check: $(VENV)/.ready
 	$(BIN)/mypy butler pipelines platform widgets tests
 	$(BIN)/lint-imports
 
+# Two at a time, a file at once, since a file's tests share what is dear to make.
 unit: $(VENV)/.ready
-	$(BIN)/python -m pytest tests $(foreach folder,$(SYSTEM) browser,--ignore=tests/$(folder)) $(ARGS)
+	$(BIN)/python -m pytest tests $(foreach folder,$(SYSTEM) browser,--ignore=tests/$(folder)) -n 2 --dist loadfile $(ARGS)
 
 extension: lab
 	cd platform/labextension && npm run --silent lint && npm run --silent test

@@ -7,8 +7,8 @@ On SQLite and on every PostgreSQL of this machine: registries of 200 000 and 2 m
 are asked again through a line with 30 ms there and back. Both sides take turns in one process, each
 in its best of three turns (of one, where a turn takes longer than ten seconds), and have to give
 the same. Each case is one JSON object a line, in seconds by the clock, some also in seconds of this
-process's own CPU time, and in MB by which a process grows that asks once. Where upstream has no
-answer, there is no peer.
+process's own CPU time, and in MB by which a process of its own grows that asks. Where upstream has
+no answer, there is no peer.
 
 --folder keeps the registries and finds them again. --only runs the cases whose names hold a word.
 """
@@ -248,7 +248,7 @@ def compare(case: Case, repository: Repository, title: str) -> Iterator[Comparis
         if unit == "s" or case.bulky:
             yield _compared(title, one, peer, unit, case.peer_name, equal)
     if case.bulky:
-        grown = [_growth(act) for act in (lambda: case.ours(repository), lambda: ask(butler))]
+        grown = [_growth(repository.uri, case.name, side) for side in ("ours", "peer")]
         yield _compared(title, *grown, "MB", case.peer_name, equal)
 
 
@@ -271,22 +271,26 @@ def _best[T](act: Callable[[], T]) -> tuple[T, float, float]:
     return result, min(clocks), min(processors)
 
 
-def _growth(act: Callable[[], Any]) -> float:
-    """Return by how much a copy of this process grows that does something [MB]."""
-    context = multiprocessing.get_context("fork")
+def _growth(folder: str, name: str, side: str) -> float:
+    """Return by how much a new process grows that asks, after a small question [MB]."""
+    context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-
-    def work() -> None:
-        before = _resident()
-        kept = act()
-        sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
-        del kept
-
-    process = context.Process(target=work)
+    process = context.Process(target=_grow, args=(folder, name, side, sender))
     process.start()
     grown: float = receiver.recv()
     process.join()
-    return max(grown, 1.0)
+    return grown
+
+
+def _grow(folder: str, name: str, side: str, sender: Any) -> None:
+    with Repository.open(folder) as repository:
+        case = next(case for case in cases(0) if case.name == name)
+        query_datasets(repository, "image", "one", limit=10)
+        repository.butler.query_datasets("image", "one", limit=10)
+        before = _resident()
+        kept = case.ours(repository) if side == "ours" else case.peer and case.peer(repository.butler)
+        sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
+        del kept
 
 
 def _resident() -> float:

@@ -1,8 +1,8 @@
 """A registry as large as wanted, filled past the interface that would take hours.
 
 Half of the datasets, of the type ``image``, are in the run ``one``. The others, of the type
-``source``, are in a hundred runs ``weekly/000`` to ``weekly/099`` of the chain ``weekly``, of which
-each hides half of the next.
+``source``, are in fifty runs ``weekly/00`` to ``weekly/49`` of the chain ``weekly``, of which each
+hides half of the next. Each of these runs is in a chain of its own as well, before ``one``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lsst.daf.butler import Butler
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DETECTORS", "RUNS", "fill", "visits_for"]
 
 DETECTORS = 100
-RUNS = 100
+RUNS = 50
 _VISITS_A_NIGHT = 100
 _FIRST_NIGHT = dt.date(2026, 1, 1)
 
@@ -74,10 +74,19 @@ def fill(repository: Repository, size: int) -> None:
     visits = visits_for(size)
     _insert_dimensions(repository.butler, visits)
     step = visits // RUNS // 2
-    weekly = {f"weekly/{run:03}": (run * step, (run + 2) * step) for run in range(RUNS)}
+    weekly = {f"weekly/{run:02}": (run * step, (run + 2) * step) for run in range(RUNS)}
     count = _insert(repository, "image", "one", {"one": (0, visits)}, 0)
     _insert(repository, "source", "weekly", weekly, count)
+    _insert_chains(repository.butler, weekly)
     repository.analyze()
+
+
+def _insert_chains(butler: Butler, runs: Iterable[str]) -> None:
+    from lsst.daf.butler import CollectionType
+
+    for run in runs:
+        butler.collections.register(f"u/{run}", CollectionType.CHAINED)
+        butler.collections.redefine_chain(f"u/{run}", [run, "one"])
 
 
 def _insert_dimensions(butler: Butler, visits: int) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "s3_environment",
     "s3_server",
     "seaweed_server",
+    "unique_name",
 ]
 
 POSTGRES_MAJORS = sorted({found.major: found for found in find_postgresql()}.values(), key=lambda b: b.major)
@@ -78,6 +79,11 @@ def s3_server(request: pytest.FixtureRequest) -> ObjectStore:
     """Return each S3 server in turn."""
     server: ObjectStore = request.getfixturevalue(request.param)
     return server
+
+
+def unique_name(word: str) -> str:
+    """Return a name for a database that no other has, however often a fixture is made."""
+    return f"{word}_{uuid.uuid4().hex[:8]}"
 
 
 def _name_for(request: pytest.FixtureRequest) -> str:
@@ -143,8 +149,9 @@ def postgres_server(
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: PostgresServer) -> str:
     """Return the name of a database with the extensions that a registry needs, to be cloned."""
-    postgres_server.create_database("registry_template")
-    return "registry_template"
+    name = unique_name("registry_template")
+    postgres_server.create_database(name)
+    return name
 
 
 @pytest.fixture

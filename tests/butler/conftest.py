@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lenticular.butler import Repository, create_repository
-from tests.fixtures_services import POSTGRES_MAJORS
+from tests.fixtures_services import POSTGRES_MAJORS, unique_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -150,7 +150,7 @@ def shared(
     url = None
     if request.param != "sqlite":
         server = postgres_servers(int(request.param.removeprefix("postgresql")))
-        url = server.create_database("shared")
+        url = server.create_database(unique_name("shared"))
     with create_repository(tmp_path_factory.mktemp("shared") / "repository", database=url) as repository:
         yield repository
 

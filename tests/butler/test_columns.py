@@ -19,6 +19,7 @@ from lenticular.butler.columns import (
 )
 from lenticular.butler.errors import DataError, ExpressionError, NotFoundError
 from tests.butler.conftest import DATABASES
+from tests.fixtures_services import unique_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,7 +52,7 @@ def butler(
     url = None
     if request.param != "sqlite":
         server = postgres_servers(int(request.param.removeprefix("postgresql")))
-        url = server.create_database("columns")
+        url = server.create_database(unique_name("columns"))
     with create_repository(tmp_path_factory.mktemp("columns") / "repository", database=url) as repository:
         _observe(repository.butler)
         yield repository.butler.clone(dataId={"instrument": "Cam", "skymap": "map"})

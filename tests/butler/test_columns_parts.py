@@ -34,6 +34,7 @@ from lenticular.butler.errors import (
     RepositoryError,
 )
 from tests.butler.conftest import DATABASES
+from tests.fixtures_services import unique_name
 
 if TYPE_CHECKING:
     import uuid
@@ -59,7 +60,7 @@ def wide(
     url = None
     if request.param != "sqlite":
         server = postgres_servers(int(request.param.removeprefix("postgresql")))
-        url = server.create_database("wide")
+        url = server.create_database(unique_name("wide"))
     with create_repository(tmp_path_factory.mktemp("wide") / "repository", database=url) as repository:
         insert = repository.butler.registry.insertDimensionData
         insert("instrument", {"name": "Cam", "class_name": "x.Cam"})
@@ -340,3 +341,12 @@ def test_several_calibrations_are_an_error_only_among_the_rows_wanted() -> None:
     assert Refiner(Refinement(matches="matches", limit=2)).apply(rows).num_rows == 2
     with pytest.raises(DataError, match="several calibrations"):
         Refiner(Refinement(matches="matches")).apply(rows)
+
+
+def test_a_number_that_a_database_cannot_hold_finds_nothing_or_is_told(wide: Repository) -> None:
+    question = DataIdQuery(dimensions=("detector",), where=f"instrument = 'Cam' AND detector = {10**30}")
+    if wide.engine.dialect.name == "sqlite":
+        with pytest.raises(DataError, match="64 bits"):
+            read(wide, question)
+    else:
+        assert read(wide, question).num_rows == 0

@@ -10,10 +10,11 @@ import sqlalchemy
 
 from lenticular.butler import Repository, create_repository
 from lenticular.butler.columns import DataIdQuery, query_data_ids, stream
+from lenticular.butler.database import reader
 from lenticular.butler.errors import DatabaseUnreachableError, InterruptedWriteError, ReadOnlyRepositoryError
 from lenticular.butler.guard import guarded
 from lenticular.platform.services import FaultProxy, PostgresServer
-from tests.fixtures_services import POSTGRES_MAJORS
+from tests.fixtures_services import POSTGRES_MAJORS, unique_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +43,11 @@ def proxy(server: PostgresServer) -> Iterator[FaultProxy]:
 @pytest.fixture(scope="module")
 def root(server: PostgresServer, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository behind the proxy, with many pairs of a visit and a detector."""
-    server.create_database("restarted")
+    name = unique_name("restarted")
+    server.create_database(name)
     host, port = proxy.address
     folder = tmp_path_factory.mktemp("restarted") / "repository"
-    with create_repository(folder, database=server.url("restarted", host=host, port=port)) as repository:
+    with create_repository(folder, database=server.url(name, host=host, port=port)) as repository:
         insert = repository.butler.registry.insertDimensionData
         insert("instrument", {"name": "Cam", "class_name": "x.Cam"})
         insert("physical_filter", {"instrument": "Cam", "name": "f", "band": "g"})
@@ -115,7 +117,8 @@ def test_a_restart_between_two_questions_is_not_seen(server: PostgresServer, rep
 def test_a_read_during_a_restart_is_repeated_on_a_fresh_connection(
     server: PostgresServer, repository: Repository
 ) -> None:
-    with once_before(repository.engine, "before_cursor_execute", lambda: restart(server)) as seen:
+    engine = reader(repository.engine)
+    with once_before(engine, "before_cursor_execute", lambda: restart(server)) as seen:
         assert repository.read(lambda line: line.execute(sqlalchemy.text(VISITS)).scalar()) == ROWS // 60
     assert seen == [VISITS, VISITS]
 

@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from lenticular.butler.browse import NEWEST, read_page, read_query_page, read_records
 from lenticular.butler.columns import DatasetQuery, query_datasets, query_dimension_records
+from lenticular.butler.database import reader
 from lenticular.butler.errors import DataError
 from tests.butler.generated import KINDS, build, contents
 
@@ -259,7 +260,7 @@ def test_a_page_is_a_few_statements_wherever_it_is(filled: tuple[Repository, Con
     statements: list[str] = []
     most = 12
 
-    @event.listens_for(repository.engine, "before_cursor_execute")
+    @event.listens_for(reader(repository.engine), "before_cursor_execute")
     def count(*arguments: Any) -> None:
         statements.append(arguments[2])
 
@@ -270,7 +271,7 @@ def test_a_page_is_a_few_statements_wherever_it_is(filled: tuple[Repository, Con
         page = read_query_page(repository, query, limit=1, after=page.next)
         assert page.rows
         assert len(statements) < most
-    event.remove(repository.engine, "before_cursor_execute", count)
+    event.remove(reader(repository.engine), "before_cursor_execute", count)
 
 
 def test_a_page_shows_its_rows(filled: tuple[Repository, Content]) -> None:

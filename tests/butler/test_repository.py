@@ -133,13 +133,13 @@ def test_dimension_records_come_as_columns(repository: Repository) -> None:
 @pytest.mark.parametrize(
     ("where", "advice"),
     [
-        ("detector >", "single quotes"),
+        ("detector >", "Write a value after >"),
         ('instrument = "Cam"', "single quotes"),
         ("instrument = Cam", "single quotes"),
         ("detektor = 1", "Did you mean detector"),
         ("visit.exposure_tim > 3", "Did you mean exposure_time"),
         ("visit = 'a'", "numbers with numbers"),
-        ("detector = 1", "Name it as well"),
+        ("detector = 1", "Write instrument = 'Cam' AND"),
     ],
 )
 def test_a_wrong_expression_is_a_clear_error(where: str, advice: str, repository: Repository) -> None:

@@ -18,7 +18,7 @@ from lenticular.platform.server.answers import repositories
 from lenticular.platform.server.repositories import RepositoryPool
 from lenticular.platform.server.routes import PREFIX
 from lenticular.platform.server.work import AbandonedError, Job, Workers, checkpoint
-from tests.fixtures_services import POSTGRES_MAJORS
+from tests.fixtures_services import POSTGRES_MAJORS, unique_name
 
 if TYPE_CHECKING:
     import sqlite3
@@ -225,7 +225,7 @@ def test_a_running_statement_is_interrupted(workers: Workers, site: Site) -> Non
 def test_a_running_statement_of_postgresql_is_interrupted(
     workers: Workers, postgres_servers: Callable[[int], PostgresServer]
 ) -> None:
-    url = postgres_servers(POSTGRES_MAJORS[0].major).create_database("interrupted")
+    url = postgres_servers(POSTGRES_MAJORS[0].major).create_database(unique_name("interrupted"))
     engine = open_engine(sqlalchemy.make_url(url))
 
     def sleep() -> None:

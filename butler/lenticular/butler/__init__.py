@@ -9,8 +9,14 @@ store's client are imported when a repository first needs them.
 `count`                how many datasets a query has: capped, exactly, or about
 `find_dataset`         one dataset by its data ID
 `read_facets`          values of each dimension in a selection, with counts
-`read_page`            datasets page by page
+`read_footprints`      where on the sky a selection is
+`read_members`         what each member of a chain contributes, and what hides what
+`read_page`            datasets page by page; `read_records` dimension records
 `explain_empty`        why a query has no rows, and what to change
+`compare_collections`  what one collection has and another has not
+`check_health`         sizes of a repository, and what is wrong with it
+`register_files`       takes files into a repository, many at a time
+`copy_registry`        takes a registry to another database
 `guarded`              a deadline, and an event that cancels, for all queries inside
 =====================  ===========================================================
 
@@ -32,20 +38,35 @@ from lenticular.butler.repository import Repository
 from lenticular.butler.store import Location
 
 if TYPE_CHECKING:
-    from lenticular.butler.browse import count, find_dataset, read_facets, read_page
+    from lenticular.butler.browse import (
+        count,
+        find_dataset,
+        read_facets,
+        read_footprints,
+        read_members,
+        read_page,
+        read_records,
+    )
+    from lenticular.butler.copying import copy_registry
     from lenticular.butler.explain import Explanation, explain_empty
     from lenticular.butler.guard import guarded
+    from lenticular.butler.health import check_health, compare_collections
+    from lenticular.butler.registration import FileToRegister, register_files
 
 __all__ = [
     "CollectionInfo",
     "CollectionKind",
     "DatasetTypeInfo",
     "Explanation",
+    "FileToRegister",
     "LenticularError",
     "Location",
     "Repository",
     "RepositoryConfiguration",
     "add_label",
+    "check_health",
+    "compare_collections",
+    "copy_registry",
     "count",
     "create_repository",
     "explain_empty",
@@ -53,15 +74,30 @@ __all__ = [
     "guarded",
     "labels",
     "read_facets",
+    "read_footprints",
+    "read_members",
     "read_page",
+    "read_records",
     "redact",
     "redacted_environment",
+    "register_files",
 ]
 
+_BROWSE = (
+    "count",
+    "find_dataset",
+    "read_facets",
+    "read_footprints",
+    "read_members",
+    "read_page",
+    "read_records",
+)
 __getattr__, __dir__ = loaded_on_use(
     __name__,
-    dict.fromkeys(("count", "find_dataset", "read_facets", "read_page"), "browse")
+    dict.fromkeys(_BROWSE, "browse")
     | dict.fromkeys(("Explanation", "explain_empty"), "explain")
-    | {"guarded": "guard"},
+    | dict.fromkeys(("FileToRegister", "register_files"), "registration")
+    | dict.fromkeys(("check_health", "compare_collections"), "health")
+    | {"copy_registry": "copying", "guarded": "guard"},
 )
 del loaded_on_use

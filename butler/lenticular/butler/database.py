@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
-__all__ = ["analyze", "answering_within", "explained", "open_engine", "parse_database"]
+__all__ = ["analyze", "answering_within", "explained", "open_engine", "parse_database", "reader"]
 
 _BACKENDS = {"sqlite", "postgresql"}
+_READER = "lenticular_reader"
+"""Option of an engine: the one on the same connections that makes no transaction."""
+
 _PATIENCE = 30.0
 """Seconds after which a line that was good before counts as dead, at the earliest."""
 
@@ -108,6 +111,21 @@ def open_engine(
     return engine
 
 
+def reader(engine: sqlalchemy.Engine) -> sqlalchemy.Engine:
+    """Return an engine on the same connections, for statements that only read.
+
+    On PostgreSQL it makes no transaction, whose begin and end cost a round trip
+    each: a read of one statement is one round trip.
+
+    Parameters
+    ----------
+    engine
+        What `open_engine` returned.
+    """
+    known: sqlalchemy.Engine = engine.get_execution_options().get(_READER, engine)
+    return known
+
+
 def _engine(
     url: sqlalchemy.URL, pool: dict[str, Any], *, writeable: bool, timeout: float
 ) -> sqlalchemy.Engine:
@@ -116,12 +134,14 @@ def _engine(
     # Read-only is set for each transaction rather than for the session: behind
     # a connection pool (pgbouncer) a session's settings are not one's own.
     options: dict[str, Any] = {} if writeable else {"postgresql_readonly": True}
-    return _postgresql_engine(url, pool, timeout=timeout, execution_options=options)
+    engine = _postgresql_engine(url, pool, timeout=timeout)
+    # Not even "read only" is set for these, since that is another round trip.
+    return engine.execution_options(
+        **options, **{_READER: engine.execution_options(isolation_level="AUTOCOMMIT")}
+    )
 
 
-def _postgresql_engine(
-    url: sqlalchemy.URL, pool: dict[str, Any], *, timeout: float, execution_options: dict[str, Any]
-) -> sqlalchemy.Engine:
+def _postgresql_engine(url: sqlalchemy.URL, pool: dict[str, Any], *, timeout: float) -> sqlalchemy.Engine:
     import sqlalchemy
 
     from lenticular.butler.guard.hooks import LINE_SETTINGS
@@ -135,7 +155,6 @@ def _postgresql_engine(
         return sqlalchemy.create_engine(
             url,
             connect_args=arguments,
-            execution_options=execution_options,
             pool_use_lifo=True,
             pool_recycle=600,
             pool_pre_ping=True,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lenticular.butler.database import explained
+from lenticular.butler.database import explained, reader
 from lenticular.butler.errors import SchemaVersionError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def check_schema(engine: sqlalchemy.Engine, tables: Tables, *, where: object) ->
     query = sqlalchemy.select(columns.name, columns.value).where(
         columns.name.like("config:registry.managers.%") | columns.name.like("version:%")
     )
-    with explained(where), engine.connect() as connection:
+    with explained(where), reader(engine).connect() as connection:
         attributes: dict[str, str] = {str(name): str(value) for name, value in connection.execute(query)}
     versions = {}
     for part, managers in SUPPORTED.items():

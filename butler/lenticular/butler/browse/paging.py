@@ -220,7 +220,7 @@ def _find(repository: Repository, query: DatasetQuery, chosen: Selection, span: 
 
 
 def _turn(order_by: Sequence[str], chosen: Selection) -> bool | None:
-    """Tell whether an order is that of the data IDs (false) or its reverse (true), as far as it goes.
+    """Tell whether an order is that of the data IDs (false) or its reverse (true).
 
     What is the same for all datasets does not matter, and what an order leaves
     open may be settled by the rest of the data ID. `None` stands for neither.

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from lenticular.butler.columns.packed import read_packed
+from lenticular.butler.errors import DataError
 from lenticular.butler.guard.lines import PostgresLine
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def run(plan: Plan, schema: pa.Schema, *, rows: int, guarded: bool = False) -> R
         Raised if the database fails.
     """
     connection = plan.connection
-    return _RUNNERS[connection.dialect.name, connection.dialect.driver](plan, schema, rows, guarded)
+    return _RUNNERS[connection.dialect.name, connection.dialect.driver](plan, schema, rows, guarded=guarded)
 
 
 @contextmanager
@@ -100,13 +101,28 @@ def _driver_errors(connection: sqlalchemy.Connection) -> Iterator[None]:
         ) from error
 
 
-def _run_sqlite(plan: Plan, schema: pa.Schema, rows: int, _guarded: bool) -> Rows:  # noqa: FBT001 - one signature for all
-    packed = read_packed(plan, schema)
+@contextmanager
+def _small_numbers() -> Iterator[None]:
+    """Say of a number that SQLite cannot hold what it is; its driver says it in Python's words."""
+    try:
+        yield
+    except OverflowError as error:
+        raise DataError(
+            "A number is larger than the database can hold", hint="Whole numbers have 64 bits there."
+        ) from error
+
+
+def _run_sqlite(plan: Plan, schema: pa.Schema, rows: int, *, guarded: bool) -> Rows:
+    del guarded  # nothing of SQLite's outlives a statement
+    with _small_numbers():
+        packed = read_packed(plan, schema)
+        result = None if packed is not None else plan.connection.execute(plan.select)
     if packed is not None:
         for start in range(0, packed.num_rows, rows):
             yield packed.slice(start, rows)
+    if result is None:
         return
-    with closing(plan.connection.execute(plan.select)) as result, _driver_errors(plan.connection):
+    with closing(result), _driver_errors(plan.connection):
         while block := result.cursor.fetchmany(min(rows, _FETCH)):
             columns = zip(*block, strict=True)
             arrays = [_array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
@@ -121,7 +137,7 @@ def _array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _run_postgresql(plan: Plan, schema: pa.Schema, rows: int, guarded: bool) -> Rows:  # noqa: FBT001
+def _run_postgresql(plan: Plan, schema: pa.Schema, rows: int, *, guarded: bool) -> Rows:
     connection = plan.connection
     copy = _Copy(_statement(plan), connection.connection.driver_connection)
     options = _csv_options(schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lenticular.butler.database import reader
 from lenticular.butler.errors import ReadOnlyRepositoryError
 from lenticular.butler.guard.writing import writing
 
@@ -76,7 +77,7 @@ class GuardedAccess:
         """
 
         def ask() -> T:
-            with self.engine.connect() as connection:
+            with reader(self.engine).connect() as connection:
                 return work(connection)
 
         return self._read(ask)
