@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +11,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = ["tests.fixtures_services"]
-
-# What multiprocessing asks of the main module; that of pytest-xdist's workers lacks it.
-vars(sys.modules["__main__"]).setdefault("__spec__", None)
 
 # Nothing that a developer has set up may reach a test, or the other way round.
 _FOREIGN = ("AWS_", "S3_", "LSST_", "DAF_BUTLER_", "PG", "LENTICULAR_")

@@ -35,6 +35,8 @@ STARTUP = ROOT / "widgets" / "ipython" / "50-lenticular.py"
 def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """Start an IPython shell of its own, with the extension loaded."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    # A shell takes the main module's place, and leaves an empty one behind.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     make: Any = InteractiveShell  # untyped
     shell = make(config=Config({"HistoryManager": {"enabled": False}}))
     shell.extension_manager.load_extension("lenticular.widgets")
