@@ -247,6 +247,8 @@ class DatasetPicker(View):
 def _summary(ticked: int, matching: Sequence[VisitRow], where: str) -> str:
     if ticked:
         count = f"<b>{ticked}</b> {'visit' if ticked == 1 else 'visits'} ticked"
+    elif not matching:
+        count = "<b>No visit</b> listed"
     else:
         count = f"<b>All {len(matching)}</b> visits listed; tick some to take only those"
     return f"{count} &nbsp; <code>{escape(where)}</code>"

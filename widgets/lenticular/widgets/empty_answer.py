@@ -66,14 +66,21 @@ class EmptyAnswer:
         )
 
     def _offer(self, relaxation: Relaxation, *, usable: bool) -> Any:
-        diff = "<br>".join(f"<code>{escape(line)}</code>" for line in relaxation.diff.splitlines())
         text = f"{escape(relaxation.sentence)} &nbsp; <b>{escape(str(relaxation.rows))}</b> found"
-        words = html(f'{text}<div class="lv-sub">{diff}</div>', margin=(6, 6))
+        words = html(f'{text}<div class="lv-sub">{_changed(relaxation.diff)}</div>', margin=(2, 6))
         if not usable:
             return words
         take = button("Use", width=64)
         take.on_click(lambda _: self._use(relaxation))
         return pn.Row(take, words, sizing_mode="stretch_width", margin=0)
+
+
+def _changed(diff: str) -> str:
+    """Return what goes, struck out, and what comes; the page has the rest of the expression."""
+    lines = [(line[:1], escape(line[1:].strip())) for line in diff.splitlines()]
+    gone = [f"<s><code>{text}</code></s>" for sign, text in lines if sign == "-"]
+    come = [f"<code>{text}</code>" for sign, text in lines if sign == "+"]
+    return " &nbsp; ".join([*gone, *come])
 
 
 def _near(names: tuple[str, ...]) -> str:
