@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -287,16 +286,16 @@ def _grow(folder: str, name: str, side: str, sender: Any) -> None:
         case = next(case for case in cases(0) if case.name == name)
         query_datasets(repository, "image", "one", limit=10)
         repository.butler.query_datasets("image", "one", limit=10)
-        before = _resident()
+        before = _memory("VmRSS")
         kept = case.ours(repository) if side == "ours" else case.peer and case.peer(repository.butler)
-        sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
+        sender.send(_memory("VmHWM") - before)
         del kept
 
 
-def _resident() -> float:
-    """Return the memory of this process [MB]."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+def _memory(field: str) -> float:
+    """Return the memory of this process, or its highest (``VmHWM``) [MB]."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def opening(folder: Path) -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
