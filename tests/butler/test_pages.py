@@ -270,7 +270,7 @@ def test_a_page_is_a_few_statements_wherever_it_is(filled: tuple[Repository, Con
         statements.clear()
         page = read_query_page(repository, query, limit=1, after=page.next)
         assert page.rows
-        assert len(statements) < most
+        assert 0 < len(statements) < most
     event.remove(reader(repository.engine), "before_cursor_execute", count)
 
 

@@ -144,7 +144,7 @@ def read_tree(connection: sqlalchemy.Connection, tables: Tables) -> Tree:
     tables
         The registry's tables.
     """
-    rows: list[tuple[str, int, int, int, str, str]] = connection.execute(_statement(tables)).tuples().all()  # type: ignore[assignment]
+    rows: list[tuple[str, int, int, int, str, str]] = connection.execute(_statement(tables)).tuples().all()  # type: ignore[assignment]  # a union has no column types
     # Plain tuples and few objects: this is the first thing that a browser waits for.
     own = [(name, number, code, doc) for part, number, code, _, name, doc in rows if part == "collection"]
     names = {number: name for name, number, *_ in own}

@@ -116,7 +116,7 @@ def count(repository: Repository, query: DatasetQuery, how: How = "capped", *, c
     if how not in ("capped", "exact", "estimate"):
         raise DataError(f"There is no way to count {how!r}", hint="Say 'capped', 'exact' or 'estimate'.")
     if cap < 1:
-        raise DataError("A count cannot be capped below one", where=cap)
+        raise DataError("A count cannot be capped below one", where=cap, hint="Ask for a cap of 1 or more.")
     chosen = select(repository, query)
     if chosen.is_simple and not chosen.members:
         return Count(0, CountKind.EXACT)

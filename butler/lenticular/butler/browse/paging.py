@@ -189,9 +189,13 @@ def _read(
     before: PageMark | None,
 ) -> DatasetPage:
     if limit < 1:
-        raise DataError("A page needs room for at least one dataset", where=limit)
+        raise DataError(
+            "A page needs room for at least one dataset", where=limit, hint="Ask for a limit of 1 or more."
+        )
     if after is not None and before is not None:
-        raise DataError("A page is read after a mark or before one, not both")
+        raise DataError(
+            "A page is read after a mark or before one, not both", hint="Give `after` or `before` alone."
+        )
     # One more than fit tells that there are more.
     span = _Span(limit + 1, before or after, backwards=before is not None)
     found = _find(repository, query, chosen, span)

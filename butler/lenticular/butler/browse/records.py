@@ -91,9 +91,13 @@ def read_records(
     from lenticular.butler.columns.requests import RecordQuery
 
     if limit < 1:
-        raise DataError("A page needs room for at least one record", where=limit)
+        raise DataError(
+            "A page needs room for at least one record", where=limit, hint="Ask for a limit of 1 or more."
+        )
     if after is not None and before is not None:
-        raise DataError("A page is read after a mark or before one, not both")
+        raise DataError(
+            "A page is read after a mark or before one, not both", hint="Give `after` or `before` alone."
+        )
     if element not in repository.butler.dimensions.elements:
         # The query tells which elements there are.
         order = tuple(order_by)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     type Rows = Generator[pa.RecordBatch, None, None]
     type Source = Repository | Butler
+    type LookUp = Callable[[Lookup, pa.Table], pa.Table]
     type Cancel = threading.Event | Callable[[], bool]
 
 __all__ = ["BATCH_ROWS", "ask", "butler_of", "complaints", "read", "stream"]
@@ -236,9 +237,8 @@ def _opened(
                 upstream.plan_query(results, ranked=whole, narrow=whole) if upstream.can_plan(query) else None
             )
             if plan is not None and cursors.can_run(plan.connection):
-                found = _run(
-                    plan, columns, rows, guarded=guarded, lookup=partial(_look_up, source, plan.lookup)
-                )
+                look_up = partial(_look_up, source)
+                found = _run(plan, columns, rows, guarded=guarded, look_up=look_up)
                 batches = _explained(found, explained(name))
             else:
                 answer = public.batches(request, columns, results, rows)
@@ -252,7 +252,7 @@ def _run(
     rows: int,
     *,
     guarded: bool,
-    lookup: Callable[[pa.Table], pa.Table],
+    look_up: LookUp,
 ) -> Rows:
     """Run a planned query and do with its rows what is left to be done."""
     refiner = Refiner(plan.refinement)
@@ -263,7 +263,7 @@ def _run(
         batches: Rows = found
         if plan.ranking or plan.lookup:
             ids = [plan.labels[column.table, column.field] for column in columns if column.kind == "uuid"]
-            batches = _completed((shortened(batch, ids) for batch in found), plan, lookup)
+            batches = _completed((shortened(batch, ids) for batch in found), plan, look_up)
         for batch in batches:
             if not batch.num_rows:
                 yield batch
@@ -273,7 +273,7 @@ def _run(
                 return
 
 
-def _completed(batches: Iterator[pa.RecordBatch], plan: Plan, lookup: Callable[[pa.Table], pa.Table]) -> Rows:
+def _completed(batches: Iterator[pa.RecordBatch], plan: Plan, look_up: LookUp) -> Rows:
     """Do what takes all rows: find the first of each data ID, and fill in what was left out."""
     kept: list[pa.RecordBatch] = []
     for batch in batches:
@@ -288,14 +288,12 @@ def _completed(batches: Iterator[pa.RecordBatch], plan: Plan, lookup: Callable[[
         places = pa.array(np.zeros(table.num_rows, np.int32))
         table = table.append_column(name, pa.DictionaryArray.from_arrays(places, pa.array([value])))
     if plan.lookup is not None:
-        table = complete(table, lookup(table), plan.lookup)
+        table = complete(table, look_up(plan.lookup, table), plan.lookup)
     yield from table.to_batches()
 
 
-def _look_up(source: Source, lookup: Lookup | None, rows: pa.Table) -> pa.Table:
+def _look_up(source: Source, lookup: Lookup, rows: pa.Table) -> pa.Table:
     """Return the records that rows refer to, or all if these are many."""
-    if lookup is None:
-        return rows
     wanted = {key: rows.column(key).unique().to_pylist() for key in lookup.keys}
     terms: list[str] = []
     bind: dict[str, Any] = {}

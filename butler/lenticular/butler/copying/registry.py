@@ -246,7 +246,7 @@ class _Copy:
                 (self._source.engine, theirs),
                 (self._target.engine, ours[name]),
                 block=self._block,
-                tell=lambda done, name=name: self._compared(name, done),  # type: ignore[misc]
+                tell=lambda done, name=name: self._compared(name, done),  # type: ignore[misc]  # of a default no type is inferred
             )
             tables.append(TableCopy(name, count, copied.get(name, 0), different))
             differences += named

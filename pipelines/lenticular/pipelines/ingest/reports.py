@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from lenticular.butler.display import display, rows
 
 if TYPE_CHECKING:
     from lenticular.butler.errors import DataError, IngestError
@@ -15,7 +16,7 @@ __all__ = ["IngestReport", "Progress", "VisitReport"]
 type Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
-_SHOWN = 10
+_MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,7 @@ class IngestReport:
             raise error
 
     def _repr_html_(self) -> str:
-        rows = [(file, error.what, error.hint or "") for file, error in self.failed]
-        return _html(f"Ingest: {self}", ("file", "reason", "what to do"), rows)
+        return _shown("Ingest", str(self), "file", self.failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +96,11 @@ class VisitReport:
             raise error
 
     def _repr_html_(self) -> str:
-        rows = [(str(exposure), error.what, error.hint or "") for exposure, error in self.failed]
-        return _html(str(self), ("exposure", "reason", "what to do"), rows)
+        return _shown("Visits", str(self), "exposure", self.failed)
 
 
-def _html(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Return a title and, if there are rows, the first of them as a table."""
-    parts = [f"<p><b>{html.escape(title)}</b></p>"]
-    if rows:
-        head = "".join(f"<th>{name}</th>" for name in names)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows[:_SHOWN]
-        )
-        parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
-    if len(rows) > _SHOWN:
-        parts.append(f"<p>and {len(rows) - _SHOWN} more</p>")
-    return "".join(parts)
+def _shown(kind: str, summary: str, subject: str, failed: Sequence[tuple[object, DataError]]) -> str:
+    """Return a report with the first of what failed as a table."""
+    lines = [(str(one), error.what, error.hint or "") for one, error in failed[:_MOST]]
+    table = [rows((subject, "reason", "what to do"), lines, total=len(failed))] if failed else []
+    return display(kind, summary, *table)
